@@ -1,0 +1,74 @@
+//! The lifecycle: which status may follow which. One function owns the table.
+
+use super::{Record, Status, Transition};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind, Result};
+
+/// Whether a record may go from one status to another. `None` is an issue nobody has claimed.
+pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
+    use Status::{Completed, Failed, InProgress, PrReady, Queued, Testing};
+    matches!(
+        (from, to),
+        // cq-claim
+        (None, Queued)
+        // cq-spawn; the agent ended with commits; checks passed and the pull request is open; merged
+        | (Some(Queued), InProgress)
+        | (Some(InProgress), Testing)
+        | (Some(Testing), PrReady)
+        | (Some(PrReady), Completed)
+        // another attempt: a retryable end, a red check, a change request; the operator's --retry
+        | (Some(InProgress | Testing | PrReady | Failed), Queued)
+        // attempts used up, a permanent failure, closed unmerged
+        | (Some(Queued | InProgress | Testing | PrReady), Failed)
+    )
+}
+
+impl Record {
+    /// Changes the status and writes the history; refuses what the table does not have.
+    pub fn transition(&mut self, to: Status, by: &str, why: impl Into<String>, at: Timestamp) -> Result<()> {
+        if !may_follow(self.status, to) {
+            let from = self.status.map_or("unclaimed", Status::name);
+            let message = format!("issue #{} cannot go from {from} to {}", self.number, to.name());
+            return Err(Error::new(Kind::Failed, message));
+        }
+        self.history.push(Transition { at, from: self.status, to, by: by.to_owned(), why: why.into() });
+        self.status = Some(to);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Issue, Record};
+    use super::*;
+
+    #[test]
+    fn the_whole_table() {
+        // Rows: from; columns: queued, in-progress, testing, pr-ready, completed, failed.
+        let table = [
+            (None, "x....."),
+            (Some(Status::Queued), ".x...x"),
+            (Some(Status::InProgress), "x.x..x"),
+            (Some(Status::Testing), "x..x.x"),
+            (Some(Status::PrReady), "x...xx"),
+            (Some(Status::Completed), "......"),
+            (Some(Status::Failed), "x....."),
+        ];
+        for (from, row) in table {
+            for (to, cell) in Status::ALL.into_iter().zip(row.chars()) {
+                assert_eq!(may_follow(from, to), cell == 'x', "{from:?} -> {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_change_leaves_the_record_as_it_was() {
+        let mut record = Record::new("o/r", 1, Issue::default());
+        let now = Timestamp::UNIX_EPOCH;
+        record.transition(Status::Queued, "cq-claim", "", now).unwrap();
+        let before = record.clone();
+        let error = record.transition(Status::Completed, "cq-pr", "", now).unwrap_err();
+        assert_eq!(error.to_string(), "issue #1 cannot go from queued to completed");
+        assert_eq!(record, before);
+    }
+}
