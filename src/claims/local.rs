@@ -1,0 +1,218 @@
+//! Claims on one machine: whoever writes the record under the state's lock has won.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use super::{Claimed, Claims, Terms, branch_name, lost};
+use crate::error::{Error, Kind, Result};
+use crate::record::{Claim, Extra, Record, Status};
+use crate::state::events::Event;
+use crate::state::{Change, Locked, State, instances, owner};
+
+/// The state directory's own claims.
+#[derive(Debug)]
+pub struct Local {
+    state: State,
+    lease: TimeDelta,
+}
+
+impl Local {
+    /// Claims in a state directory, with leases of so many minutes.
+    pub fn new(state: State, lease_minutes: u32) -> Self {
+        Self { state, lease: TimeDelta::minutes(i64::from(lease_minutes)) }
+    }
+
+    /// What to say to a wish for an issue that has a record.
+    fn held(&self, wish: &Record) -> Result<Claimed> {
+        let Some(record) = self.state.get(wish.number)? else {
+            return Ok(Claimed::Held("somebody who has just let it go".to_owned()));
+        };
+        let token = |record: &Record| record.claim.as_ref().map(|claim| claim.token.clone());
+        if token(wish).is_some() && token(wish) == token(&record) {
+            return Ok(Claimed::Won(Box::new(record)));
+        }
+        let status = record.status.map_or("unclaimed", Status::name);
+        Ok(Claimed::Held(format!("{} ({status})", record.instance())))
+    }
+
+    /// The lowest instance that no record in flight, no folder and no living process uses.
+    fn free_instance(locked: &Locked<'_>, terms: &Terms) -> Result<String> {
+        let used: BTreeSet<&str> = locked
+            .in_flight()
+            .values()
+            .filter(|summary| !summary.status.is_some_and(Status::is_final))
+            .filter_map(|summary| summary.instance.as_deref())
+            .collect();
+        for number in 1..=u32::MAX {
+            let name = instances::name(number);
+            let free = !used.contains(name.as_str()) && !terms.workspaces.join(&name).exists();
+            if free && !locked.state().is_held(&name)? {
+                return Ok(name);
+            }
+        }
+        Err(Error::new(Kind::Internal, "no instance number is free"))
+    }
+
+    fn new_claim(&self, number: u64, instance: String, terms: &Terms) -> Claim {
+        let now = self.state.clock().now();
+        Claim {
+            token: Uuid::new_v4().to_string(),
+            host: owner::host(),
+            instance,
+            branch: branch_name(number, now),
+            base: terms.base.clone(),
+            base_sha: None,
+            attempt: 1,
+            claimed_at: now,
+            lease_expires_at: now + self.lease,
+            not_before: None,
+            extra: Extra::new(),
+        }
+    }
+}
+
+impl Claims for Local {
+    fn claim(&self, wish: Record, terms: &Terms) -> Result<Claimed> {
+        // Without the lock first: most wishes of a busy fleet end here.
+        if self.state.is_in_flight(wish.number) {
+            return self.held(&wish);
+        }
+        let mut locked = self.state.lock()?;
+        if locked.in_flight().contains_key(&wish.number) {
+            drop(locked);
+            return self.held(&wish);
+        }
+        let active = locked.in_flight().values().filter(|summary| summary.status.is_none_or(Status::is_active));
+        if active.count() >= terms.capacity {
+            return Ok(Claimed::Full);
+        }
+        let instance = Self::free_instance(&locked, terms)?;
+        // What an earlier life of the record carried is not this claim's.
+        let mut record = Record {
+            status: None,
+            outcome: None,
+            run: None,
+            gates: None,
+            pull_request: None,
+            feedback: Vec::new(),
+            history: Vec::new(),
+            reasons: Vec::new(),
+            claim: Some(self.new_claim(wish.number, instance, terms)),
+            ..wish
+        };
+        record.transition(Status::Queued, self.state.command(), "claimed", self.state.clock().now())?;
+        locked.put(&record, 0)?;
+        Ok(Claimed::Won(Box::new(record)))
+    }
+
+    fn renew(&self, number: u64, token: &str) -> Result<Record> {
+        let until = self.state.clock().now() + self.lease;
+        self.state.change(number, |record| {
+            let mut record = record.ok_or_else(|| lost(number))?;
+            match &mut record.claim {
+                Some(claim) if claim.token == token => claim.lease_expires_at = until,
+                _ => return Err(lost(number)),
+            }
+            Ok((Change::Write(Box::new(record.clone())), record))
+        })
+    }
+
+    fn release(&self, number: u64) -> Result<Record> {
+        let Some(record) = self.state.get(number)? else {
+            return Err(Error::new(Kind::Failed, format!("issue #{number} is not claimed")));
+        };
+        let instance = record.instance().to_owned();
+        let _guard = self.state.hold(&instance)?;
+        let released = self.state.change(number, |record| {
+            let record = record.ok_or_else(|| lost(number))?;
+            match record.status {
+                Some(Status::Queued | Status::Failed | Status::Completed) => {
+                    Ok((Change::Archive(Box::new(record.clone())), record))
+                }
+                status => {
+                    let status = status.map_or("unclaimed", Status::name);
+                    let message = format!("issue #{number} is {status} and cannot be released");
+                    Err(Error::new(Kind::Failed, message).hint(format!("end it first: cq-cleanup --force {instance}")))
+                }
+            }
+        })?;
+        self.state.log(&Event::about(&self.state, "released", number).with("instance", released.instance()))?;
+        Ok(released)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::record::Issue;
+
+    fn setup(capacity: usize) -> (tempfile::TempDir, Local, Terms) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::Fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        let local = Local::new(State::at(folder.path().join(".cq"), clock, "cq-claim"), 10);
+        let terms =
+            Terms { capacity, workspaces: folder.path().join("w"), base: "main".to_owned(), lease_minutes: 10 };
+        (folder, local, terms)
+    }
+
+    fn wish(number: u64) -> Record {
+        Record::new("o/r", number, Issue::default())
+    }
+
+    fn won(claimed: Claimed) -> Record {
+        match claimed {
+            Claimed::Won(record) => *record,
+            other => panic!("not won: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_issue_has_one_winner_and_places_are_limited() {
+        let (_folder, local, terms) = setup(2);
+        let first = won(local.claim(wish(1), &terms).unwrap());
+        assert_eq!(first.instance(), "claude-instance-1");
+        assert!(matches!(local.claim(wish(1), &terms).unwrap(), Claimed::Held(_)));
+        let again = won(local.claim(first.clone(), &terms).unwrap());
+        assert_eq!(again, first, "the holder is confirmed");
+        let second = won(local.claim(wish(2), &terms).unwrap());
+        assert_eq!(second.instance(), "claude-instance-2");
+        assert!(matches!(local.claim(wish(3), &terms).unwrap(), Claimed::Full));
+    }
+
+    #[test]
+    fn an_instance_with_a_folder_or_a_living_process_is_not_given_away() {
+        let (folder, local, terms) = setup(9);
+        std::fs::create_dir_all(folder.path().join("w/claude-instance-1")).unwrap();
+        let _held = local.state.hold("claude-instance-2").unwrap();
+        assert_eq!(won(local.claim(wish(1), &terms).unwrap()).instance(), "claude-instance-3");
+    }
+
+    #[test]
+    fn only_the_token_renews_and_release_frees_the_issue() {
+        let (_folder, local, terms) = setup(1);
+        let record = won(local.claim(wish(7), &terms).unwrap());
+        assert_eq!(local.renew(7, "not the token").unwrap_err().kind, Kind::NotPermitted);
+        assert!(local.renew(7, &record.claim.unwrap().token).is_ok());
+        local.release(7).unwrap();
+        assert!(local.state.dir().join("archive/7.1.json").exists());
+        assert_eq!(won(local.claim(wish(7), &terms).unwrap()).instance(), "claude-instance-1");
+    }
+
+    #[test]
+    fn a_deleted_or_damaged_index_is_made_again() {
+        let (_folder, local, terms) = setup(9);
+        won(local.claim(wish(1), &terms).unwrap());
+        let index = local.state.dir().join("index.json");
+        for damage in ["", "{\"clean\":false", "nonsense"] {
+            std::fs::File::create(&index).and_then(|mut file| std::io::Write::write_all(&mut file, damage.as_bytes())).unwrap();
+            assert!(matches!(local.claim(wish(1), &terms).unwrap(), Claimed::Held(_)));
+        }
+        std::fs::remove_file(&index).unwrap();
+        assert_eq!(won(local.claim(wish(2), &terms).unwrap()).instance(), "claude-instance-2");
+        let text = std::fs::read_to_string(&index).unwrap();
+        assert!(text.starts_with("{\"clean\":true ,") && text.ends_with("}}}"), "{text}");
+    }
+}

@@ -1,0 +1,92 @@
+//! Claims: one winner per issue, on one machine or many.
+//!
+//! Every claim goes through [`Claims`]. The record in the state directory always holds it; what differs is
+//! what else must agree before it counts.
+
+use std::path::PathBuf;
+
+use crate::clock::Timestamp;
+use crate::config::{Backend, Loaded};
+use crate::environment::Environment;
+use crate::error::{Error, Kind, Result};
+use crate::record::Record;
+use crate::state::State;
+
+mod local;
+
+pub use local::Local;
+
+/// What a claim is made on.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How many issues may be in work at once on this machine.
+    pub capacity: usize,
+    /// The folder of the workspaces: an instance whose folder exists is taken.
+    pub workspaces: PathBuf,
+    /// The base branch.
+    pub base: String,
+    /// Minutes until the claim may be doubted.
+    pub lease_minutes: u32,
+}
+
+/// What became of a wish to claim an issue.
+#[derive(Debug)]
+pub enum Claimed {
+    /// The caller holds it: newly, or still (the record came with this claim's token).
+    Won(Box<Record>),
+    /// Somebody holds it; who and where, for people.
+    Held(String),
+    /// No place is free.
+    Full,
+}
+
+/// A place where claims are kept.
+pub trait Claims {
+    /// Takes an issue for this machine.
+    fn claim(&self, record: Record, terms: &Terms) -> Result<Claimed>;
+
+    /// Confirms a claim before an outside effect and lengthens its lease; [`lost`] if the token is not the
+    /// holder's any more.
+    fn renew(&self, number: u64, token: &str) -> Result<Record>;
+
+    /// Gives up the claim of an issue that nobody works on; the record goes to the archive.
+    fn release(&self, number: u64) -> Result<Record>;
+}
+
+/// The place that the configuration chooses.
+pub fn of(loaded: &Loaded, state: &State) -> Box<dyn Claims> {
+    match loaded.config.claims.backend {
+        Backend::Local => Box::new(Local::new(state.clone(), loaded.config.claims.lease_minutes)),
+    }
+}
+
+/// The terms that the configuration sets.
+pub fn terms(loaded: &Loaded, environment: &Environment) -> Result<Terms> {
+    Ok(Terms {
+        capacity: loaded.config.capacity(),
+        workspaces: loaded.workspaces(environment)?,
+        base: loaded.config.git.base.clone(),
+        lease_minutes: loaded.config.claims.lease_minutes,
+    })
+}
+
+/// The error for a claim that is not the caller's any more.
+pub fn lost(number: u64) -> Error {
+    Error::new(Kind::NotPermitted, format!("lost-claim: issue #{number} is no longer held by this claim"))
+        .hint("nothing was touched; cq-status shows who holds it")
+}
+
+/// `claude/issue-<number>-<UTC yyyymmddhhmmss>`, as the design document has it.
+pub fn branch_name(number: u64, at: Timestamp) -> String {
+    format!("claude/issue-{number}-{}", at.format("%Y%m%d%H%M%S"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::branch_name;
+
+    #[test]
+    fn branches_are_named_as_the_design_document_says() {
+        assert_eq!(branch_name(123, "2025-08-01T14:30:22Z".parse().unwrap()), "claude/issue-123-20250801143022");
+    }
+}

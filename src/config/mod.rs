@@ -1,0 +1,465 @@
+//! The configuration: `orchestrator-config.json`, its types, where it is found, how it is read.
+//!
+//! Keys are camelCase, as in the design document, whose two samples are accepted as they stand. An
+//! unknown key is an error that names the nearest known one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::record::eligibility::Rules;
+
+mod text;
+mod unknown;
+
+pub use text::Text;
+
+/// The file's name where none is given.
+pub const FILE_NAME: &str = "orchestrator-config.json";
+/// The state directory's name, beside the configuration file, where none is given.
+pub const STATE_DIR_NAME: &str = ".cq";
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the JSON Schema of this file is.
+    #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The repository on GitHub, and which of its issues are taken.
+    pub github: GitHub,
+    /// How many issues at once, how often, how long.
+    pub queue: Queue,
+    /// The agent's account and limits.
+    pub claude: Claude,
+    /// Where agents work.
+    pub workspace: Workspace,
+    /// Who is told.
+    pub notifications: Notifications,
+    /// The local repository, its remote and base branch.
+    pub git: Git,
+    /// How one winner per issue is decided.
+    pub claims: Claims,
+    /// The name of the agent profile to use: `claude`, or a key of `agents`.
+    pub agent: AgentName,
+    /// Agent profiles by name; `claude` is built in and may be changed here.
+    pub agents: BTreeMap<String, Profile>,
+    /// Checks that a change must pass before a pull request is opened.
+    pub quality_gates: Vec<Gate>,
+    /// What pull requests look like.
+    pub pull_request: PullRequests,
+}
+
+/// The repository on GitHub.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GitHub {
+    /// The account that owns it.
+    pub owner: Option<Text>,
+    /// Its name, or `owner/name`.
+    pub repo: Option<Text>,
+    /// The token, best as `${GITHUB_TOKEN}`; where none is given, GITHUB_TOKEN and then GH_TOKEN are looked at.
+    pub token: Option<Text>,
+    /// An issue needs at least one of these labels; an empty list takes any issue.
+    pub labels: Vec<String>,
+    /// An issue with one of these labels is left alone.
+    pub exclude_labels: Vec<String>,
+    /// Label → priority (0 is the most urgent); replaces the built-in map.
+    pub priority_labels: BTreeMap<String, u8>,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self {
+            owner: None,
+            repo: None,
+            token: None,
+            labels: names(&["claude-ready"]),
+            exclude_labels: names(&["blocked", "in-progress", "claude-blocked"]),
+            priority_labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// How many issues at once, how often, how long.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Queue {
+    /// Issues that may be queued, in progress or in testing at the same time.
+    pub max_concurrent_issues: u32,
+    /// Attempts per issue.
+    pub retry_attempts: u32,
+    /// Minutes an agent may take for one attempt.
+    pub timeout_minutes: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { max_concurrent_issues: 5, retry_attempts: 3, timeout_minutes: 120 }
+    }
+}
+
+/// The agent's account and limits.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Claude {
+    /// The key handed to the agent, best as `${ANTHROPIC_API_KEY}`.
+    pub api_key: Option<Text>,
+    /// Agents at the same time; the smaller of this and `queue.maxConcurrentIssues` counts.
+    pub max_instances: Option<u32>,
+    /// Minutes for one attempt; the smaller of this and `queue.timeoutMinutes` counts.
+    pub timeout_minutes: Option<u32>,
+}
+
+/// Where agents work.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Workspace {
+    /// The folder of the workspaces, relative to this file.
+    pub base_dir: Text,
+    /// Hours after its end that a finished workspace is kept.
+    pub cleanup_after_hours: u32,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self { base_dir: Text::from("./workspaces"), cleanup_after_hours: 24 }
+    }
+}
+
+/// Who is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Notifications {
+    /// A Slack incoming webhook, best as `${SLACK_WEBHOOK_URL}`.
+    pub slack_webhook: Option<Text>,
+    /// Addresses.
+    pub email_recipients: Vec<String>,
+}
+
+/// The local repository, its remote and base branch.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Git {
+    /// The clone that worktrees are made from, relative to this file.
+    pub repository: Text,
+    /// Where the base is fetched from and branches are pushed to; by default the repository's address on GitHub.
+    pub remote: Option<Text>,
+    /// The branch that work starts from and goes back to.
+    pub base: String,
+}
+
+impl Default for Git {
+    fn default() -> Self {
+        Self { repository: Text::from("."), remote: None, base: "main".to_owned() }
+    }
+}
+
+/// How one winner per issue is decided.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Claims {
+    /// Where claims are kept.
+    pub backend: Backend,
+    /// Minutes after which a claim that nobody renewed may be doubted.
+    pub lease_minutes: u32,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { backend: Backend::Local, lease_minutes: 10 }
+    }
+}
+
+/// Where claims are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// One machine: the state directory's lock.
+    Local,
+}
+
+/// The name of an agent profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AgentName(pub String);
+
+impl Default for AgentName {
+    fn default() -> Self {
+        Self("claude".to_owned())
+    }
+}
+
+/// How an agent is started and understood. What is left out of the `claude` profile keeps its built-in value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Profile {
+    /// The argument vector; `{session_id}` stands for the session. Never run through a shell.
+    pub command: Vec<String>,
+    /// Which reader understands its output.
+    pub parser: Option<Parser>,
+    /// Variables passed on from cq's own environment.
+    pub env_pass: Vec<String>,
+    /// Variables set for it.
+    pub env_set: BTreeMap<String, Text>,
+    /// Whether cq commits what the agent left uncommitted.
+    pub commit_leftovers: Option<bool>,
+}
+
+/// Which reader understands an agent's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parser {
+    /// Claude Code's stream-json.
+    Claude,
+    /// Plain output; only the exit status and the commits count.
+    ExitCode,
+}
+
+/// One check.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gate {
+    /// Its name in reports.
+    pub name: String,
+    /// Its argument vector. Never run through a shell.
+    pub command: Vec<String>,
+    /// Minutes it may take.
+    #[serde(default = "Gate::default_timeout")]
+    pub timeout_minutes: u32,
+}
+
+impl Gate {
+    fn default_timeout() -> u32 {
+        30
+    }
+}
+
+/// What pull requests look like.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PullRequests {
+    /// Open them as drafts where the repository allows it.
+    pub draft: bool,
+    /// Labels to put on them.
+    pub labels: Vec<String>,
+}
+
+/// A configuration, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// The file; none where there is none and the defaults are in force.
+    pub file: Option<PathBuf>,
+    /// The folder that relative paths start from, absolute.
+    pub root: PathBuf,
+}
+
+impl Config {
+    /// Reads the text of a configuration file.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).or_else(|error| {
+            let value: serde_json::Value =
+                serde_json::from_str(text).or_fail(Kind::Config, || "not valid JSON")?;
+            // serde names an unknown key too, but not the nearest known one.
+            unknown::check(&value)?;
+            Err(Error::because(Kind::Config, error, "wrong value"))
+        })
+    }
+
+    /// How many issues may be in work at the same time on this machine.
+    pub fn capacity(&self) -> usize {
+        self.claude.max_instances.unwrap_or(u32::MAX).min(self.queue.max_concurrent_issues) as usize
+    }
+
+    /// Minutes for one attempt.
+    pub fn timeout_minutes(&self) -> u32 {
+        self.claude.timeout_minutes.unwrap_or(u32::MAX).min(self.queue.timeout_minutes)
+    }
+
+    /// Which issues are taken.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            labels: self.github.labels.clone(),
+            exclude: self.github.exclude_labels.clone(),
+            priorities: self.github.priority_labels.clone(),
+        }
+    }
+}
+
+impl Loaded {
+    /// Finds and reads the configuration: the file named, or [`FILE_NAME`] in `start` or a folder above it.
+    /// Without one the defaults hold, from `start`.
+    pub fn find(named: Option<&Path>, start: &Path) -> Result<Self> {
+        let file = match named {
+            Some(file) => Some(std::path::absolute(start.join(file)).or_fail(Kind::Config, || "bad path")?),
+            None => start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file()),
+        };
+        let Some(file) = file else {
+            return Ok(Self { config: Config::default(), file: None, root: start.to_owned() });
+        };
+        let text = std::fs::read_to_string(&file)
+            .or_fail(Kind::Config, || format!("cannot read '{}'", file.display()))
+            .map_err(|error| error.hint("cq-init writes a configuration to start from"))?;
+        let config =
+            Config::parse(&text).map_err(|error| error.context(format!("in '{}'", file.display())))?;
+        let root = file.parent().unwrap_or(start).to_owned();
+        Ok(Self { config, file: Some(file), root })
+    }
+
+    /// The folder of the workspaces, absolute.
+    pub fn workspaces(&self, environment: &Environment) -> Result<PathBuf> {
+        self.path(&self.config.workspace.base_dir, "workspace.baseDir", environment)
+    }
+
+    /// The local repository, absolute.
+    pub fn repository(&self, environment: &Environment) -> Result<PathBuf> {
+        self.path(&self.config.git.repository, "git.repository", environment)
+    }
+
+    /// The folder of raw logs, absolute.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    fn path(&self, text: &Text, key: &str, environment: &Environment) -> Result<PathBuf> {
+        let path = self.root.join(text.resolve(key, environment)?);
+        std::path::absolute(&path)
+            .map(|path| path.components().collect())
+            .or_fail(Kind::Config, || format!("'{key}': bad path '{}'", path.display()))
+    }
+
+    /// `owner/name`: the one asked for, else the configuration's.
+    pub fn repo(&self, asked: Option<&str>, environment: &Environment) -> Result<String> {
+        let github = &self.config.github;
+        let resolve = |text: &Option<Text>, key| -> Result<Option<String>> {
+            text.as_ref().map(|text| text.resolve(key, environment)).transpose()
+        };
+        let (owner, name) = match asked {
+            Some(asked) => (None, Some(asked.to_owned())),
+            None => (resolve(&github.owner, "github.owner")?, resolve(&github.repo, "github.repo")?),
+        };
+        let full = match (owner, name) {
+            (Some(owner), Some(name)) if !name.contains('/') => format!("{owner}/{name}"),
+            (_, Some(name)) => name,
+            (_, None) => String::new(),
+        };
+        if is_repository(&full) {
+            return Ok(full);
+        }
+        let message = if full.is_empty() {
+            "no repository is configured".to_owned()
+        } else {
+            format!("'{full}' is not a repository: expected owner/name")
+        };
+        Err(Error::new(Kind::Config, message).hint("set github.owner and github.repo, CQ_REPO, or --repo owner/name"))
+    }
+}
+
+/// GitHub's own rule for the two halves: letters, digits, `-`, `_` and `.`, not only dots.
+fn is_repository(full: &str) -> bool {
+    let half = |text: &str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            && text.chars().any(|c| c != '.')
+            && !text.starts_with('-')
+    };
+    full.split_once('/').is_some_and(|(owner, name)| half(owner) && half(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// The two samples of the design document, verbatim.
+    const QUEUE_SAMPLE: &str = r#"{
+      "github": {
+        "repo": "nodots-backgammon",
+        "labels": ["claude-ready", "good-first-issue"],
+        "excludeLabels": ["blocked", "in-progress"]
+      },
+      "queue": {
+        "maxConcurrentIssues": 5,
+        "retryAttempts": 3,
+        "timeoutMinutes": 120
+      }
+    }"#;
+    const ORCHESTRATOR_SAMPLE: &str = r#"{
+      "github": {
+        "owner": "your-org",
+        "repo": "nodots-backgammon",
+        "token": "${GITHUB_TOKEN}"
+      },
+      "claude": {
+        "apiKey": "${ANTHROPIC_API_KEY}",
+        "maxInstances": 5,
+        "timeoutMinutes": 120
+      },
+      "workspace": {
+        "baseDir": "./workspaces",
+        "cleanupAfterHours": 24
+      },
+      "notifications": {
+        "slackWebhook": "${SLACK_WEBHOOK_URL}",
+        "emailRecipients": ["dev-team@company.com"]
+      }
+    }"#;
+
+    #[test]
+    fn the_samples_of_the_design_document_are_accepted_as_they_stand() {
+        let config = Config::parse(QUEUE_SAMPLE).unwrap();
+        assert_eq!(config.github.exclude_labels, ["blocked", "in-progress"]);
+        assert_eq!((config.capacity(), config.queue.retry_attempts, config.timeout_minutes()), (5, 3, 120));
+
+        let config = Config::parse(ORCHESTRATOR_SAMPLE).unwrap();
+        let set = environment(&[("GITHUB_TOKEN", "t0ken")]);
+        assert_eq!(config.github.token.unwrap().resolve("github.token", &set).unwrap(), "t0ken");
+        let error = config.claude.api_key.unwrap().resolve("claude.apiKey", &set).unwrap_err();
+        assert_eq!(error.kind, Kind::Config);
+        assert_eq!(error.to_string(), "'claude.apiKey' names ANTHROPIC_API_KEY, which is not set");
+        assert_eq!(config.notifications.email_recipients, ["dev-team@company.com"]);
+    }
+
+    #[test]
+    fn the_smaller_limit_counts() {
+        let text = r#"{"queue":{"maxConcurrentIssues":9,"timeoutMinutes":30},"claude":{"maxInstances":2,"timeoutMinutes":60}}"#;
+        let config = Config::parse(text).unwrap();
+        assert_eq!((config.capacity(), config.timeout_minutes()), (2, 30));
+    }
+
+    #[test]
+    fn the_repository_is_found_or_asked_for() {
+        let loaded = |text: &str| Loaded {
+            config: Config::parse(text).unwrap(),
+            file: None,
+            root: PathBuf::from("/x"),
+        };
+        let none = environment(&[]);
+        let cases = [
+            (r#"{"github":{"owner":"o","repo":"r"}}"#, None, Some("o/r")),
+            (r#"{"github":{"repo":"o/r"}}"#, None, Some("o/r")),
+            (r#"{"github":{"owner":"o","repo":"r"}}"#, Some("a/b"), Some("a/b")),
+            (r#"{"github":{"repo":"r"}}"#, None, None),
+            ("{}", None, None),
+            ("{}", Some("a/b/c"), None),
+            ("{}", Some("../.."), None),
+            ("{}", Some("-o/r"), None),
+            ("{}", Some("o/r?x"), None),
+        ];
+        for (text, asked, expected) in cases {
+            let repo = loaded(text).repo(asked, &none);
+            assert_eq!(repo.as_deref().ok(), expected, "{text} {asked:?}");
+            assert!(repo.is_ok() || repo.unwrap_err().kind == Kind::Config);
+        }
+    }
+}

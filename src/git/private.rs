@@ -1,0 +1,261 @@
+//! cq's own bare git directory: own configuration and refs, the repository's objects.
+//!
+//! Nothing an agent can write is read as configuration here, so nothing it planted is run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Git, LOCAL_DEADLINE, REMOTE_DEADLINE, Remote, Repository, complaint};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::process::{Finished, Program};
+use crate::state::{durable, lock, make_private};
+
+/// A base that was fetched this recently is not fetched again.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// cq's own git directory.
+#[derive(Debug, Clone)]
+pub struct PrivateGit {
+    git: Git,
+    dir: PathBuf,
+    repository: Repository,
+}
+
+/// Who the commits that cq itself makes are by.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// A name.
+    pub name: String,
+    /// An address.
+    pub email: String,
+}
+
+impl PrivateGit {
+    /// Opens it, or makes it: a `HEAD`, a configuration and two empty folders are all that git asks for.
+    pub fn open(git: &Git, dir: &Path, repository: &Repository) -> Result<Self> {
+        if !dir.join("HEAD").exists() {
+            for folder in ["", "objects", "refs"] {
+                make_private(&dir.join(folder))?;
+            }
+            let format = git
+                .program(repository.common_dir())
+                .args(["rev-parse", "--show-object-format"])
+                .env("GIT_DIR", repository.common_dir().display().to_string())
+                .run(LOCAL_DEADLINE)?
+                .text();
+            let config = match format.as_str() {
+                "sha256" => "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n",
+                _ => "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
+            };
+            durable::replace(&dir.join("config"), config.as_bytes())?;
+            durable::replace(&dir.join("HEAD"), b"ref: refs/heads/none\n")?;
+        }
+        let private = Self { git: git.clone(), dir: dir.to_owned(), repository: repository.clone() };
+        private.follow_shallow()?;
+        Ok(private)
+    }
+
+    /// A shallow clone's boundary belongs to its objects, which are shared.
+    fn follow_shallow(&self) -> Result<()> {
+        let theirs = durable::read(&self.repository.common_dir().join("shallow"))?;
+        let ours = self.dir.join("shallow");
+        match theirs {
+            Some(theirs) if durable::read(&ours)?.as_ref() != Some(&theirs) => {
+                durable::replace_cheaply(&ours, theirs.as_bytes())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn program(&self) -> Program {
+        self.git
+            .program(&self.dir)
+            .env("GIT_DIR", self.dir.display().to_string())
+            .env("GIT_OBJECT_DIRECTORY", self.repository.common_dir().join("objects").display().to_string())
+            .args(["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.logAllRefUpdates=false"])
+    }
+
+    fn run(&self, what: &str, args: &[&str]) -> Result<Finished> {
+        let done = self.program().args(args).run(LOCAL_DEADLINE)?;
+        if done.success() { Ok(done) } else { Err(complaint(what, &done)) }
+    }
+
+    /// Holds the lock under which worktrees are added.
+    pub fn worktree_lock(&self, now: Timestamp) -> Result<lock::Guard> {
+        lock::take(&self.dir.join("worktree.lock"), lock::PATIENCE, now)
+    }
+
+    /// The newest commit of the base branch on the remote; its objects are then in the repository. `now` is
+    /// only used to say how long a lock was waited for.
+    pub fn fetch_base(&self, remote: &Remote, branch: &str, now: Timestamp) -> Result<String> {
+        let name = format!("refs/cq/base/{branch}");
+        let stamp = self.dir.join("fetched");
+        let guard = lock::take(&self.dir.join("fetch.lock"), REMOTE_DEADLINE, now)?;
+        let this = format!("{}\n{branch}\n", remote.address);
+        if is_fresh(&stamp, &this)
+            && let Some(sha) = self.resolve(&name)?
+        {
+            return Ok(sha);
+        }
+        self.seed_negotiation(&name, branch)?;
+        let spec = format!("+refs/heads/{branch}:{name}");
+        let fetch = self.program().args([
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--end-of-options",
+            &remote.address,
+            &spec,
+        ]);
+        let done = remote.authorize(fetch).run(REMOTE_DEADLINE)?;
+        if !done.success() {
+            return Err(complaint(&format!("fetch '{branch}' from '{}'", remote.address), &done));
+        }
+        let sha = self.resolve(&name)?.ok_or_else(|| {
+            Error::new(Kind::Unavailable, format!("'{}' has no branch '{branch}'", remote.address))
+        })?;
+        durable::replace_cheaply(&stamp, this.as_bytes())?;
+        drop(guard);
+        Ok(sha)
+    }
+
+    /// A first fetch into a directory without refs would ask for the whole history: start from what the
+    /// repository already knows of the remote.
+    fn seed_negotiation(&self, name: &str, branch: &str) -> Result<()> {
+        if self.resolve(name)?.is_some() {
+            return Ok(());
+        }
+        for known in [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")] {
+            if let Some(sha) = self.repository.resolve(&known)? {
+                // Objects that are not complete make git refuse the ref; then the fetch just takes longer.
+                let _ = self.run("set a ref", &["update-ref", name, &sha]);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit that a name means; none if there is no such commit.
+    pub fn resolve(&self, name: &str) -> Result<Option<String>> {
+        let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")];
+        let found = self.program().args(verify).run(LOCAL_DEADLINE)?;
+        Ok(found.success().then(|| found.text()))
+    }
+
+    /// The tree of a commit.
+    pub fn tree_of(&self, sha: &str) -> Result<String> {
+        let found = self.run("find the tree", &["rev-parse", "--verify", "--end-of-options", &format!("{sha}^{{tree}}")])?;
+        Ok(found.text())
+    }
+
+    /// How many commits `head` has that `base` has not.
+    pub fn commits_ahead(&self, base: &str, head: &str) -> Result<u64> {
+        let counted = self.run("count commits", &["rev-list", "--count", "--end-of-options", &format!("{base}..{head}")])?;
+        counted.text().parse().or_fail(Kind::Internal, || "git rev-list --count gave no number")
+    }
+
+    /// The subjects of those commits, oldest first.
+    pub fn subjects(&self, base: &str, head: &str) -> Result<Vec<String>> {
+        let range = format!("{base}..{head}");
+        let listed = self.run("list commits", &["log", "--reverse", "--format=%s", "--end-of-options", &range])?;
+        Ok(listed.text().lines().map(str::to_owned).collect())
+    }
+
+    /// What changed between two commits, as `git diff --stat` prints it.
+    pub fn diff_stat(&self, base: &str, head: &str) -> Result<String> {
+        let args = ["diff", "--stat=80", "--stat-count=30", "--no-ext-diff", "--no-textconv", "--end-of-options", base, head];
+        Ok(self.run("compare", &args)?.text())
+    }
+
+    /// Writes the files of a commit into an empty folder. `index` is where git notes what it wrote.
+    pub fn fill(&self, folder: &Path, index: &Path, sha: &str) -> Result<()> {
+        let done = self
+            .program()
+            .args(["-c", "core.bare=false", "-c", "checkout.workers=2", "read-tree", "--reset", "-u", sha])
+            .env("GIT_WORK_TREE", folder.display().to_string())
+            .env("GIT_INDEX_FILE", index.display().to_string())
+            .run(LOCAL_DEADLINE)?;
+        if done.success() { Ok(()) } else { Err(complaint(&format!("fill '{}'", folder.display()), &done)) }
+    }
+
+    /// Commits everything in a folder that differs from `head`, ignored files left out. Returns the new commit,
+    /// or none where nothing differs. Neither the folder's index nor any ref is touched.
+    pub fn commit_all(&self, folder: &Path, head: &str, message: &str, by: &Identity) -> Result<Option<String>> {
+        let scratch = tempfile::Builder::new()
+            .prefix("index-")
+            .tempdir_in(&self.dir)
+            .or_fail(Kind::CannotWrite, || "cannot make a temporary index")?;
+        let index = scratch.path().join("index").display().to_string();
+        let in_folder = |args: &[&str]| -> Result<Finished> {
+            let done = self
+                .program()
+                .args(["-c", "core.bare=false", "-c", "core.fsmonitor=false"])
+                .args(args)
+                .env("GIT_WORK_TREE", folder.display().to_string())
+                .env("GIT_INDEX_FILE", &index)
+                .run(LOCAL_DEADLINE)?;
+            if done.success() { Ok(done) } else { Err(complaint(&format!("read '{}'", folder.display()), &done)) }
+        };
+        in_folder(&["read-tree", head])?;
+        in_folder(&["add", "--all"])?;
+        let tree = in_folder(&["write-tree"])?.text();
+        if tree == self.tree_of(head)? {
+            return Ok(None);
+        }
+        let done = self
+            .program()
+            .args(["commit-tree", &tree, "-p", head])
+            .env("GIT_AUTHOR_NAME", &by.name)
+            .env("GIT_AUTHOR_EMAIL", &by.email)
+            .env("GIT_COMMITTER_NAME", &by.name)
+            .env("GIT_COMMITTER_EMAIL", &by.email)
+            .stdin_bytes(message)
+            .run(LOCAL_DEADLINE)?;
+        if done.success() { Ok(Some(done.text())) } else { Err(complaint("commit", &done)) }
+    }
+
+    /// The commit that a branch of the remote points to; none if it has no such branch.
+    pub fn remote_head(&self, remote: &Remote, branch: &str) -> Result<Option<String>> {
+        let full = format!("refs/heads/{branch}");
+        let ask = self.program().args(["ls-remote", "--quiet", "--refs", "--end-of-options", &remote.address, &full]);
+        let done = remote.authorize(ask).run(REMOTE_DEADLINE)?;
+        if !done.success() {
+            return Err(complaint(&format!("ask '{}'", remote.address), &done));
+        }
+        Ok(done.text().lines().find_map(|line| line.strip_suffix(&format!("\t{full}")).map(str::to_owned)))
+    }
+
+    /// Pushes a commit to a branch, on the condition that the branch still is what was last seen there (none:
+    /// does not exist).
+    pub fn push(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
+        let push = self.program().args([
+            "push".to_owned(),
+            "--quiet".to_owned(),
+            "--porcelain".to_owned(),
+            "--no-verify".to_owned(),
+            "--no-recurse-submodules".to_owned(),
+            format!("--force-with-lease=refs/heads/{branch}:{}", expected.unwrap_or_default()),
+            "--end-of-options".to_owned(),
+            remote.address.clone(),
+            format!("{sha}:refs/heads/{branch}"),
+        ]);
+        let done = remote.authorize(push).run(REMOTE_DEADLINE)?;
+        if done.success() {
+            return Ok(());
+        }
+        let what = format!("push '{branch}' to '{}'", remote.address);
+        if String::from_utf8_lossy(&done.stdout).contains("(stale info)") {
+            let message = format!("cannot {what}: somebody else has changed the branch");
+            return Err(Error::new(Kind::Failed, message).hint("run cq-pr again to see what is there now"));
+        }
+        Err(complaint(&what, &done))
+    }
+}
+
+fn is_fresh(stamp: &Path, this: &str) -> bool {
+    let age = std::fs::metadata(stamp).and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age < FRESH) && std::fs::read_to_string(stamp).is_ok_and(|text| text == this)
+}

@@ -1,0 +1,375 @@
+//! The only place that starts programs (git goes through [`crate::git`], which uses this).
+//!
+//! No shell, an explicit environment, a process group of its own, a deadline. What belongs to a run is found
+//! by the environment marker it inherited, because a process that calls `setsid` twice leaves every group.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use crate::environment::{self, Environment};
+use crate::error::{Error, Kind, OrFail, Result};
+
+/// How long a process may take to follow SIGTERM before it gets SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// A program to start.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuf,
+    args: Vec<OsString>,
+    dir: PathBuf,
+    environment: BTreeMap<String, String>,
+    stdin: Stdin,
+    stdout: Option<File>,
+    stderr: Option<File>,
+}
+
+/// What a program reads.
+#[derive(Debug)]
+enum Stdin {
+    Null,
+    Bytes(Vec<u8>),
+    File(File),
+}
+
+/// What a program that has ended leaves.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status; 128 + n where signal n ended it.
+    pub exit: i32,
+    /// What it wrote, where that was not sent to a file.
+    pub stdout: Vec<u8>,
+    /// The same for its error stream.
+    pub stderr: Vec<u8>,
+}
+
+impl Finished {
+    /// Whether it ended with 0.
+    pub fn success(&self) -> bool {
+        self.exit == 0
+    }
+
+    /// Its output as text, without the line end.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+
+    /// The last line that says something, of its error stream.
+    pub fn complaint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        last.map_or_else(|| format!("exit status {}", self.exit), |line| line.trim().to_owned())
+    }
+}
+
+/// 128 + n where signal n ended it.
+fn exit_number(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+/// Looks a program up: a path as it is (relative to `dir`), a name on PATH.
+pub fn find(name: &str, dir: &Path, environment: &Environment) -> Result<PathBuf> {
+    which::which_in(name, environment.get(&environment::PATH), dir).map_err(|_| {
+        let place = if name.contains('/') { "there" } else { "on PATH" };
+        Error::new(Kind::Config, format!("program '{name}' is not {place}, or not executable"))
+    })
+}
+
+/// A sibling of the running command: beside it, or on PATH.
+pub fn sibling(name: &str, environment: &Environment) -> Result<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(name)));
+    match beside.filter(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => find(name, Path::new("/"), environment),
+    }
+}
+
+impl Program {
+    /// A program with an empty environment, nothing to read, its output captured.
+    pub fn new(path: impl Into<PathBuf>, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            dir: dir.into(),
+            environment: BTreeMap::new(),
+            stdin: Stdin::Null,
+            stdout: None,
+            stderr: None,
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds variables.
+    #[must_use]
+    pub fn envs<N: Into<String>, V: Into<String>>(mut self, all: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.environment.extend(all.into_iter().map(|(name, value)| (name.into(), value.into())));
+        self
+    }
+
+    /// Gives it something to read.
+    #[must_use]
+    pub fn stdin_bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// Gives it an open file as stdin; a lock that the file holds goes with it.
+    #[must_use]
+    pub fn stdin_file(mut self, file: File) -> Self {
+        self.stdin = Stdin::File(file);
+        self
+    }
+
+    /// Sends its output to a file.
+    #[must_use]
+    pub fn stdout_file(mut self, file: File) -> Self {
+        self.stdout = Some(file);
+        self
+    }
+
+    /// Sends its error stream to a file.
+    #[must_use]
+    pub fn stderr_file(mut self, file: File) -> Self {
+        self.stderr = Some(file);
+        self
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Result<Running> {
+        let name = self.path.display().to_string();
+        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+        let mut command =
+            duct::cmd(self.path, self.args).dir(self.dir).full_env(self.environment).unchecked();
+        command = match self.stdin {
+            Stdin::Null => command.stdin_null(),
+            Stdin::Bytes(bytes) => command.stdin_bytes(bytes),
+            Stdin::File(file) => command.stdin_file(file),
+        };
+        command = match self.stdout {
+            None => command.stdout_capture(),
+            Some(file) => command.stdout_file(file),
+        };
+        command = match self.stderr {
+            None => command.stderr_capture(),
+            Some(file) => command.stderr_file(file),
+        };
+        let handle = command
+            .before_spawn(|command| {
+                command.process_group(0);
+                Ok(())
+            })
+            .start()
+            .or_fail(Kind::Config, || format!("cannot start '{name}'"))?;
+        Ok(Running { name, handle })
+    }
+
+    /// Starts it and waits for its end; past the deadline its whole group is killed.
+    pub fn run(self, deadline: Duration) -> Result<Finished> {
+        let running = self.start()?;
+        match running.wait(deadline)? {
+            Some(finished) => Ok(finished),
+            None => {
+                running.kill_group(Signal::KILL);
+                let message = format!("'{}' did not end within {} s", running.name, deadline.as_secs());
+                Err(Error::new(Kind::Unavailable, message))
+            }
+        }
+    }
+
+    /// Replaces this process by the program; returns only if that fails.
+    pub fn exec(self) -> Error {
+        let name = self.path.display().to_string();
+        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+        let mut command = std::process::Command::new(self.path);
+        command.args(self.args).env_clear().envs(self.environment);
+        Error::because(Kind::Config, command.exec(), format!("cannot start '{name}'"))
+    }
+}
+
+/// A program that runs.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    handle: duct::Handle,
+}
+
+impl Running {
+    /// Its process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.handle.pids().first().copied()
+    }
+
+    /// Waits for its end, at most so long; none if it still runs then.
+    pub fn wait(&self, at_most: Duration) -> Result<Option<Finished>> {
+        let ended = self
+            .handle
+            .wait_deadline(Instant::now() + at_most)
+            .or_fail(Kind::Internal, || format!("cannot wait for '{}'", self.name))?;
+        Ok(ended.map(|output| Finished {
+            exit: exit_number(output.status),
+            stdout: output.stdout.clone(),
+            stderr: output.stderr.clone(),
+        }))
+    }
+
+    /// Sends a signal to its process group. A group that is gone has nothing to receive.
+    pub fn kill_group(&self, signal: Signal) {
+        if let Some(pid) = self.pid().and_then(pid_of) {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+}
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+/// Every process whose environment holds `NAME=value`, this one excepted.
+pub fn marked(name: &str, value: &str) -> Vec<u32> {
+    let marker = format!("{name}={value}").into_bytes();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pid = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    let holds = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == marker))
+    };
+    entries.flatten().filter_map(pid).filter(|pid| *pid != std::process::id()).filter(holds).collect()
+}
+
+/// The descendants of this process, zombies left out.
+pub fn descendants() -> Vec<u32> {
+    let mut parents = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some(close) = stat.rfind(')') else { continue };
+        let mut fields = stat[close + 1..].split_ascii_whitespace();
+        let (Some(state), Some(Ok(parent))) = (fields.next(), fields.next().map(str::parse::<u32>)) else {
+            continue;
+        };
+        parents.insert(pid, (parent, state != "Z" && state != "X"));
+    }
+    let me = std::process::id();
+    let below_me = |pid: &u32| {
+        // A bounded climb: the tree may change while it is read.
+        let mut at = *pid;
+        for _ in 0..256 {
+            match parents.get(&at) {
+                Some((parent, _)) if *parent == me => return true,
+                Some((parent, _)) => at = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    parents.iter().filter(|(_, (_, alive))| *alive).map(|(pid, _)| *pid).filter(below_me).collect()
+}
+
+/// Ends every process that `find` names: SIGTERM, up to `grace`, then SIGKILL, until none is left or a second
+/// has passed since. `reap` is called between looks. Returns how many were found.
+pub fn end_all(find: impl Fn() -> Vec<u32>, grace: Duration, reap: impl Fn()) -> usize {
+    let first = find();
+    if first.is_empty() {
+        return 0;
+    }
+    signal_all(&first, Signal::TERM);
+    let asked = Instant::now();
+    let mut killed: Option<Instant> = None;
+    loop {
+        reap();
+        let left = find();
+        if left.is_empty() || killed.is_some_and(|at| at.elapsed() > Duration::from_secs(1)) {
+            return first.len();
+        }
+        if asked.elapsed() >= grace {
+            killed.get_or_insert_with(Instant::now);
+            signal_all(&left, Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Signals through a pidfd, so that a number that was given to another process meanwhile is not hit.
+fn signal_all(pids: &[u32], signal: Signal) {
+    for pid in pids.iter().copied().filter_map(pid_of) {
+        if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) {
+            let _ = pidfd_send_signal(fd, signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Program {
+        Program::new("/bin/sh", "/").args(["-c", script])
+    }
+
+    #[test]
+    fn exits_and_output_are_reported() {
+        let cases = [("printf out; printf err >&2; exit 3", 3, "out", "err"), ("kill -9 $$", 137, "", "exit status 137")];
+        for (script, exit, stdout, complaint) in cases {
+            let finished = sh(script).run(Duration::from_secs(10)).unwrap();
+            assert_eq!((finished.exit, finished.text().as_str()), (exit, stdout));
+            assert_eq!(finished.complaint(), complaint);
+        }
+    }
+
+    #[test]
+    fn the_environment_is_only_what_was_given() {
+        let finished = sh("env").env("ONLY", "this").run(Duration::from_secs(10)).unwrap();
+        let names: Vec<_> = finished.text().lines().map(|line| line.split('=').next().unwrap().to_owned()).collect();
+        assert!(names.iter().all(|name| ["ONLY", "PWD", "SHLVL", "_", "OLDPWD"].contains(&name.as_str())), "{names:?}");
+    }
+
+    #[test]
+    fn a_deadline_ends_the_whole_group() {
+        let started = Instant::now();
+        let error = sh("sleep 30 & sleep 30").run(Duration::from_millis(100)).unwrap_err();
+        assert!(error.to_string().contains("did not end within"), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_marked_process_is_found_wherever_it_went_and_ended() {
+        let value = format!("test-{}", std::process::id());
+        sh("setsid sh -c 'trap \"\" TERM; sleep 60' >/dev/null 2>&1 &")
+            .env("CQ_TEST_MARK", &value)
+            .env("PATH", "/usr/bin:/bin")
+            .run(Duration::from_secs(10))
+            .unwrap();
+        let find = || marked("CQ_TEST_MARK", &value);
+        assert!(!find().is_empty());
+        end_all(find, Duration::from_millis(50), || {});
+        assert!(find().is_empty());
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let environment: Environment = [("PATH".to_owned(), "/nowhere".to_owned())].into_iter().collect();
+        let error = find("claude", Path::new("/"), &environment).unwrap_err();
+        assert_eq!((error.kind, error.to_string().as_str()), (Kind::Config, "program 'claude' is not on PATH, or not executable"));
+    }
+}

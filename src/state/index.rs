@@ -1,0 +1,111 @@
+//! What a claim must know of the records in flight, without opening each of them.
+//!
+//! `index.json` is derived from `records/` and may be deleted at any time. It is believed only if it says
+//! that it is clean, was written since the machine was started, and `records/` has not changed since:
+//! a change first marks it dirty, so a crash between the record and the index costs one rebuild.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{lock, owner};
+use crate::error::{Kind, OrFail, Result};
+use crate::record::{Record, Status};
+
+/// A record in flight, in brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Where it stands.
+    pub status: Option<Status>,
+    /// The instance that its workspace belongs to.
+    pub instance: Option<String>,
+}
+
+impl From<&Record> for Summary {
+    fn from(record: &Record) -> Self {
+        let instance = record.claim.as_ref().map(|claim| claim.instance.clone());
+        Self { status: record.status, instance }
+    }
+}
+
+pub(super) type Entries = BTreeMap<u64, Summary>;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    /// Taken back while a change is under way.
+    clean: bool,
+    boot_id: String,
+    /// Modification time of `records/`: seconds and nanoseconds.
+    records: (i64, i64),
+    entries: Entries,
+}
+
+#[derive(Debug)]
+pub(super) struct Index {
+    file: File,
+    dirty: bool,
+    pub(super) entries: Entries,
+}
+
+/// Same length as the beginning of a clean index, so that it can be put over it in one write.
+const CLEAN: &[u8] = br#"{"clean":true ,"#;
+const DIRTY: &[u8] = br#"{"clean":false,"#;
+
+impl Index {
+    /// Reads the index, or makes it again with `rebuild`. Only under the lock.
+    pub(super) fn open(
+        path: &Path,
+        records: &Path,
+        rebuild: impl FnOnce() -> Result<Entries>,
+    ) -> Result<Self> {
+        let file = lock::open(path)?;
+        let believed = std::fs::read(path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Written>(&text).ok())
+            .filter(|written| {
+                written.clean && written.boot_id == owner::boot_id() && Some(written.records) == mtime(records)
+            });
+        match believed {
+            Some(written) => Ok(Self { file, dirty: false, entries: written.entries }),
+            None => Ok(Self { file, dirty: false, entries: rebuild()? }),
+        }
+    }
+
+    /// Before the first change.
+    pub(super) fn mark_dirty(&mut self) -> Result<()> {
+        if !self.dirty {
+            self.file.write_all_at(DIRTY, 0).or_fail(Kind::CannotWrite, || "cannot write the index")?;
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// After the last change. A failure leaves it dirty, which costs a rebuild and nothing else.
+    pub(super) fn write_back(&mut self, records: &Path) {
+        if !self.dirty {
+            return;
+        }
+        let Some(records) = mtime(records) else { return };
+        let entries = std::mem::take(&mut self.entries);
+        let written = Written { clean: true, boot_id: owner::boot_id(), records, entries };
+        let Ok(text) = serde_json::to_vec(&written) else { return };
+        let tail = &text[CLEAN.len() - 1..];
+        let length = (CLEAN.len() + tail.len()) as u64;
+        // The beginning goes last: until then the file says that it is dirty.
+        let done = self
+            .file
+            .write_all_at(tail, CLEAN.len() as u64)
+            .and_then(|()| self.file.set_len(length))
+            .and_then(|()| self.file.write_all_at(CLEAN, 0));
+        self.dirty = done.is_err();
+        self.entries = written.entries;
+    }
+}
+
+fn mtime(folder: &Path) -> Option<(i64, i64)> {
+    let about = std::fs::metadata(folder).ok()?;
+    Some((about.mtime(), about.mtime_nsec()))
+}

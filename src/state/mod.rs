@@ -1,0 +1,111 @@
+//! The state directory: the only place for locks and durable writes.
+//!
+//! Everything in it is JSON that a person can read with `cat` and `jq`. A change takes the lock, reads,
+//! decides, writes, appends the event and lets go; it never waits for a network, a git command or a child
+//! while it holds the lock. A reader takes no lock and never sees half a file.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind, OrFail, Result};
+
+pub mod durable;
+pub mod events;
+mod index;
+pub mod instances;
+pub mod limit;
+pub mod lock;
+pub mod owner;
+mod records;
+pub mod stop;
+mod sweep;
+
+pub use index::Summary;
+pub use records::{Change, Locked};
+
+/// A state directory that exists, or that will be made by the first change.
+#[derive(Debug, Clone)]
+pub struct State {
+    dir: PathBuf,
+    clock: Clock,
+    /// The command that works on it: named in locks, events and histories.
+    command: &'static str,
+}
+
+impl State {
+    /// The state in a folder; nothing is touched yet.
+    pub fn at(dir: impl Into<PathBuf>, clock: Clock, command: &'static str) -> Self {
+        Self { dir: dir.into(), clock, command }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The clock that its timestamps come from.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The command that works on it.
+    pub fn command(&self) -> &'static str {
+        self.command
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Makes what is missing, readable by nobody else; refuses a network file system.
+    pub fn create(&self) -> Result<()> {
+        if self.path("lock").exists() {
+            return Ok(());
+        }
+        for folder in ["", "records", "archive", "instances", "cache"] {
+            make_private(&self.path(folder))?;
+        }
+        refuse_network(&self.dir)?;
+        // The ignore file keeps the state out of a repository it lives in, whatever that one ignores.
+        durable::write_new(&self.path(".gitignore"), b"*\n")?;
+        lock::open(&self.path("lock")).map(drop)
+    }
+
+    /// Whether anything has ever been claimed here.
+    pub fn exists(&self) -> bool {
+        self.path("lock").exists()
+    }
+}
+
+/// A folder only its owner can enter, whatever the umask; one that exists is left as it is.
+pub fn make_private(folder: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.or_fail(Kind::CannotWrite, || format!("cannot make the folder '{}'", folder.display()))
+}
+
+/// File systems on which `flock` may hang or not be seen by other machines (`f_type`, statfs(2)).
+const NETWORK: [(u64, &str); 7] = [
+    (0x6969, "NFS"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB2"),
+    (0x517B, "SMB"),
+    (0x5346_414F, "AFS"),
+    (0x00C3_6400, "Ceph"),
+    (0x0102_1997, "9P"),
+];
+
+fn refuse_network(dir: &Path) -> Result<()> {
+    let file = File::open(dir).or_fail(Kind::CannotWrite, || format!("cannot open '{}'", dir.display()))?;
+    let about = rustix::fs::fstatfs(&file)
+        .or_fail(Kind::CannotWrite, || format!("cannot examine '{}'", dir.display()))?;
+    let found = NETWORK.iter().find(|(magic, _)| i64::try_from(*magic).is_ok_and(|magic| magic == about.f_type));
+    match found {
+        None => Ok(()),
+        Some((_, name)) => {
+            let message = format!("the state directory '{}' is on {name}, where a lock may hang", dir.display());
+            Err(Error::new(Kind::Config, message).hint("choose a local folder with --state-dir or CQ_STATE_DIR"))
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Records on disk: `records/<number>.json`, one file per issue in flight, the truth.
+
+use std::path::PathBuf;
+
+use super::events::Event;
+use super::index::{Entries, Index, Summary};
+use super::{State, durable, lock};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::record::Record;
+
+/// What a change decided to do with a record.
+#[derive(Debug)]
+pub enum Change {
+    /// Write it.
+    Write(Box<Record>),
+    /// Leave it as it is.
+    Keep,
+    /// Move it to the archive: it is no longer in flight.
+    Archive(Box<Record>),
+}
+
+/// The state while its lock is held.
+#[derive(Debug)]
+pub struct Locked<'s> {
+    state: &'s State,
+    index: Index,
+    // Last, so that it is let go after everything else.
+    _guard: lock::Guard,
+}
+
+impl State {
+    fn records(&self) -> PathBuf {
+        self.path("records")
+    }
+
+    fn record_path(&self, number: u64) -> PathBuf {
+        self.records().join(format!("{number}.json"))
+    }
+
+    /// Takes the lock under which records change, waiting at most [`lock::PATIENCE`].
+    pub fn lock(&self) -> Result<Locked<'_>> {
+        self.create()?;
+        let now = self.clock.now();
+        let guard = lock::take(&self.path("lock"), lock::PATIENCE, now)?;
+        guard.sign(self.command, now);
+        let index = Index::open(&self.path("index.json"), &self.records(), || self.summaries())?;
+        Ok(Locked { state: self, index, _guard: guard })
+    }
+
+    /// Reads one record. Takes no lock.
+    pub fn get(&self, number: u64) -> Result<Option<Record>> {
+        let path = self.record_path(number);
+        let Some(text) = durable::read(&path)? else { return Ok(None) };
+        Record::from_json(&text)
+            .map(Some)
+            .map_err(|error| error.context(format!("unreadable record '{}'", path.display())))
+    }
+
+    /// Whether an issue is in flight. Takes no lock and does not open the record.
+    pub fn is_in_flight(&self, number: u64) -> bool {
+        self.record_path(number).exists()
+    }
+
+    /// Every record in flight, by number. Takes no lock. One that cannot be read is reported through
+    /// `unreadable` and left where it is: nothing is dropped, and the issue stays held.
+    pub fn in_flight(&self, mut unreadable: impl FnMut(Error)) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for number in self.numbers()? {
+            match self.get(number) {
+                Ok(record) => records.extend(record),
+                Err(error) => unreadable(error),
+            }
+        }
+        Ok(records)
+    }
+
+    /// The numbers in flight, ascending.
+    fn numbers(&self) -> Result<Vec<u64>> {
+        let folder = self.records();
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            result => result.or_fail(Kind::CannotWrite, || format!("cannot read '{}'", folder.display()))?,
+        };
+        let number = |name: std::ffi::OsString| name.to_str()?.strip_suffix(".json")?.parse().ok();
+        let mut numbers: Vec<u64> = entries.flatten().filter_map(|entry| number(entry.file_name())).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn summaries(&self) -> Result<Entries> {
+        let mut entries = Entries::new();
+        for number in self.numbers()? {
+            // An unreadable record still holds its issue; which instance it has is not known.
+            let summary = match self.get(number) {
+                Ok(Some(record)) => Summary::from(&record),
+                Ok(None) | Err(_) => Summary { status: None, instance: None },
+            };
+            entries.insert(number, summary);
+        }
+        Ok(entries)
+    }
+
+    /// One change of one record: lock, read, decide, write, append the event, let go. `decide` gets the
+    /// record as it stands and returns what to do, with a value for the caller.
+    pub fn change<T>(
+        &self,
+        number: u64,
+        decide: impl FnOnce(Option<Record>) -> Result<(Change, T)>,
+    ) -> Result<T> {
+        let mut locked = self.lock()?;
+        let before = self.get(number)?;
+        let transitions = before.as_ref().map_or(0, |record| record.history.len());
+        let (change, value) = decide(before)?;
+        match change {
+            Change::Keep => {}
+            Change::Write(record) => locked.put(&record, transitions)?,
+            Change::Archive(record) => locked.archive(&record, transitions)?,
+        }
+        Ok(value)
+    }
+
+    /// [`State::change`] for a record that must be there, changed in place and written.
+    pub fn update(&self, number: u64, change: impl FnOnce(&mut Record) -> Result<()>) -> Result<Record> {
+        self.change(number, |record| {
+            let mut record = record.ok_or_else(|| not_in_flight(number))?;
+            change(&mut record)?;
+            Ok((Change::Write(Box::new(record.clone())), record))
+        })
+    }
+}
+
+/// The error for an issue that has no record.
+pub(crate) fn not_in_flight(number: u64) -> Error {
+    Error::new(Kind::Failed, format!("issue #{number} is not in flight"))
+        .hint("cq-status shows what is; cq-claim takes an issue")
+}
+
+impl Locked<'_> {
+    /// The state that is locked.
+    pub fn state(&self) -> &State {
+        self.state
+    }
+
+    /// Every issue in flight, in brief, by number.
+    pub fn in_flight(&self) -> &std::collections::BTreeMap<u64, Summary> {
+        &self.index.entries
+    }
+
+    /// Writes a record and the events of its new transitions; `known` is how many it had before.
+    pub fn put(&mut self, record: &Record, known: usize) -> Result<()> {
+        let path = self.state.record_path(record.number);
+        self.index.mark_dirty()?;
+        durable::replace(&path, &to_json(record)?)?;
+        self.index.entries.insert(record.number, Summary::from(record));
+        self.tell(record, known)
+    }
+
+    /// Moves a record to `archive/<number>.<attempt>.json`, or the next free name of that form.
+    pub fn archive(&mut self, record: &Record, known: usize) -> Result<()> {
+        let attempt = record.claim.as_ref().map_or(1, |claim| claim.attempt);
+        let archive = self.state.path("archive");
+        let free = (attempt..=u32::MAX)
+            .map(|attempt| archive.join(format!("{}.{attempt}.json", record.number)))
+            .find(|path| !path.exists());
+        let path = self.state.record_path(record.number);
+        self.index.mark_dirty()?;
+        durable::replace(&path, &to_json(record)?)?;
+        if let Some(free) = free {
+            durable::rename(&path, &free)?;
+        }
+        self.index.entries.remove(&record.number);
+        self.tell(record, known)
+    }
+
+    fn tell(&self, record: &Record, known: usize) -> Result<()> {
+        if record.history.len() > known
+            && let Some(event) = Event::of_transition(self.state, record)
+        {
+            self.append(&event)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.index.write_back(&self.state.records());
+    }
+}
+
+fn to_json(record: &Record) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(record)
+        .or_fail(Kind::Internal, || format!("cannot write issue #{} as JSON", record.number))?;
+    text.push(b'\n');
+    Ok(text)
+}
