@@ -32,6 +32,8 @@ pub enum Kind {
     NotPermitted,
     /// The configuration, or a program that it names, is wrong or missing.
     Config,
+    /// Told to end by this signal, and did so in an orderly way.
+    Signal(u8),
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Self::TryAgain => 75,
             Self::NotPermitted => 77,
             Self::Config => 78,
+            Self::Signal(signal) => 128 + signal,
         }
     }
 }
@@ -124,6 +127,7 @@ impl<T, E: Into<anyhow::Error>> OrFail<T> for std::result::Result<T, E> {
 #[derive(Debug, Default)]
 pub struct Tally {
     worst: Option<Kind>,
+    ending: Option<u8>,
 }
 
 impl Tally {
@@ -139,9 +143,19 @@ impl Tally {
         }
     }
 
+    /// An exit status that is not cq's own: a rehearsed agent's.
+    pub fn ending_with(status: u8) -> Self {
+        Self { worst: None, ending: Some(status) }
+    }
+
     /// The kind that decides the exit status; none means that all went well.
     pub fn worst(&self) -> Option<Kind> {
         self.worst
+    }
+
+    /// The exit status.
+    pub fn status(&self) -> u8 {
+        self.ending.unwrap_or_else(|| self.worst.map_or(0, Kind::status))
     }
 }
 

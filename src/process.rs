@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitpid,
+};
 
 use crate::environment::{self, Environment};
 use crate::error::{Error, Kind, OrFail, Result};
@@ -201,7 +203,7 @@ impl Program {
         let name = self.path.display().to_string();
         #[expect(clippy::disallowed_methods, reason = "this is the one place")]
         let mut command = std::process::Command::new(self.path);
-        command.args(self.args).env_clear().envs(self.environment);
+        command.args(self.args).current_dir(self.dir).env_clear().envs(self.environment);
         Error::because(Kind::Config, command.exec(), format!("cannot start '{name}'"))
     }
 }
@@ -256,34 +258,46 @@ pub fn marked(name: &str, value: &str) -> Vec<u32> {
     entries.flatten().filter_map(pid).filter(|pid| *pid != std::process::id()).filter(holds).collect()
 }
 
-/// The descendants of this process, zombies left out.
-pub fn descendants() -> Vec<u32> {
-    let mut parents = BTreeMap::new();
+/// A line of the process table.
+struct Entry {
+    pid: u32,
+    parent: u32,
+    ended: bool,
+}
+
+/// The process table as it is now; what disappears while it is read is left out.
+fn table() -> Vec<Entry> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some(close) = stat.rfind(')') else { continue };
-        let mut fields = stat[close + 1..].split_ascii_whitespace();
-        let (Some(state), Some(Ok(parent))) = (fields.next(), fields.next().map(str::parse::<u32>)) else {
-            continue;
-        };
-        parents.insert(pid, (parent, state != "Z" && state != "X"));
-    }
-    let me = std::process::id();
-    let below_me = |pid: &u32| {
-        // A bounded climb: the tree may change while it is read.
-        let mut at = *pid;
-        for _ in 0..256 {
-            match parents.get(&at) {
-                Some((parent, _)) if *parent == me => return true,
-                Some((parent, _)) => at = *parent,
-                None => return false,
-            }
-        }
-        false
+    let entry = |entry: std::fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name in parentheses may hold anything, spaces and `)` included.
+        let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        Some(Entry { pid, parent: fields.next()?.parse().ok()?, ended })
     };
-    parents.iter().filter(|(_, (_, alive))| *alive).map(|(pid, _)| *pid).filter(below_me).collect()
+    entries.flatten().filter_map(entry).collect()
+}
+
+/// The living descendants of this process.
+pub fn descendants() -> Vec<u32> {
+    let table = table();
+    let parents: BTreeMap<u32, u32> = table.iter().map(|entry| (entry.pid, entry.parent)).collect();
+    let me = std::process::id();
+    // A bounded climb: the table may hold a loop if pids were used again while it was read.
+    let below_me = |pid: u32| {
+        let climb = std::iter::successors(parents.get(&pid), |parent| parents.get(parent));
+        climb.take(256).any(|parent| *parent == me)
+    };
+    table.iter().filter(|entry| !entry.ended && below_me(entry.pid)).map(|entry| entry.pid).collect()
+}
+
+/// Takes leave of this process's children that have ended, except one that is waited for elsewhere.
+pub fn reap_zombies(except: Option<u32>) {
+    let me = std::process::id();
+    for entry in table().iter().filter(|entry| entry.ended && entry.parent == me && Some(entry.pid) != except) {
+        let _ = waitpid(pid_of(entry.pid), WaitOptions::NOHANG);
+    }
 }
 
 /// Ends every process that `find` names: SIGTERM, up to `grace`, then SIGKILL, until none is left or a second
@@ -311,7 +325,7 @@ pub fn end_all(find: impl Fn() -> Vec<u32>, grace: Duration, reap: impl Fn()) ->
 }
 
 /// Signals through a pidfd, so that a number that was given to another process meanwhile is not hit.
-fn signal_all(pids: &[u32], signal: Signal) {
+pub fn signal_all(pids: &[u32], signal: Signal) {
     for pid in pids.iter().copied().filter_map(pid_of) {
         if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) {
             let _ = pidfd_send_signal(fd, signal);

@@ -1,1 +1,5 @@
-fn main(){}
+//! `cq`: `cq NAME` runs `cq-NAME`, here or on PATH.
+
+fn main() -> std::process::ExitCode {
+    cq::cli::main::<cq::cli::Umbrella>()
+}

@@ -9,7 +9,7 @@ use super::{Claimed, Claims, Terms, branch_name, lost};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Claim, Extra, Record, Status};
 use crate::state::events::Event;
-use crate::state::{Change, Locked, State, instances, owner};
+use crate::state::{Change, Locked, State, instances, not_in_flight, owner};
 
 /// The state directory's own claims.
 #[derive(Debug)]
@@ -117,6 +117,36 @@ impl Claims for Local {
             }
             Ok((Change::Write(Box::new(record.clone())), record))
         })
+    }
+
+    fn retry(&self, number: u64, terms: &Terms) -> Result<Record> {
+        let mut locked = self.state.lock()?;
+        let mut record = self.state.get(number)?.ok_or_else(|| not_in_flight(number))?;
+        let known = record.history.len();
+        let now = self.state.clock().now();
+        record.transition(Status::Queued, self.state.command(), "queued again by the operator", now)?;
+        record.outcome = None;
+        // The instance may belong to somebody else by now; a workspace of its own is still this issue's.
+        let instance = record.instance().to_owned();
+        let mine = record.run.as_ref().is_some_and(|run| std::path::Path::new(&run.workspace).is_dir());
+        let taken = locked.in_flight().iter().any(|(other, summary)| {
+            *other != number
+                && !summary.status.is_some_and(Status::is_final)
+                && summary.instance.as_ref() == Some(&instance)
+        });
+        let instance = if mine && !taken { instance } else { Self::free_instance(&locked, terms)? };
+        if let Some(claim) = &mut record.claim {
+            if claim.instance != instance {
+                claim.base_sha = None;
+                record.run = None;
+            }
+            claim.instance = instance;
+            claim.attempt = 1;
+            claim.not_before = None;
+            claim.lease_expires_at = now + self.lease;
+        }
+        locked.put(&record, known)?;
+        Ok(record)
     }
 
     fn release(&self, number: u64) -> Result<Record> {

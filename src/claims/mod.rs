@@ -49,6 +49,9 @@ pub trait Claims {
     /// holder's any more.
     fn renew(&self, number: u64, token: &str) -> Result<Record>;
 
+    /// Queues a failed issue again, with all its attempts; the branch stays.
+    fn retry(&self, number: u64, terms: &Terms) -> Result<Record>;
+
     /// Gives up the claim of an issue that nobody works on; the record goes to the archive.
     fn release(&self, number: u64) -> Result<Record>;
 }

@@ -152,11 +152,21 @@ pub struct Git {
     pub remote: Option<Text>,
     /// The branch that work starts from and goes back to.
     pub base: String,
+    /// Who the agents' commits are by.
+    pub author_name: String,
+    /// Their address.
+    pub author_email: String,
 }
 
 impl Default for Git {
     fn default() -> Self {
-        Self { repository: Text::from("."), remote: None, base: "main".to_owned() }
+        Self {
+            repository: Text::from("."),
+            remote: None,
+            base: "main".to_owned(),
+            author_name: "cq agent".to_owned(),
+            author_email: "cq-agent@localhost".to_owned(),
+        }
     }
 }
 

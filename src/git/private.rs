@@ -14,6 +14,9 @@ use crate::state::{durable, lock, make_private};
 /// A base that was fetched this recently is not fetched again.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// How many worktrees are filled at once: more only makes the disk slower (of 16, 2 to 4 at once were best).
+const FILL_SLOTS: u64 = 2;
+
 /// cq's own git directory.
 #[derive(Debug, Clone)]
 pub struct PrivateGit {
@@ -84,6 +87,11 @@ impl PrivateGit {
     /// Holds the lock under which worktrees are added.
     pub fn worktree_lock(&self, now: Timestamp) -> Result<lock::Guard> {
         lock::take(&self.dir.join("worktree.lock"), lock::PATIENCE, now)
+    }
+
+    /// Holds one of the places in which worktrees are filled; `number` spreads the callers over them.
+    pub fn fill_slot(&self, number: u64, now: Timestamp) -> Result<lock::Guard> {
+        lock::take(&self.dir.join(format!("fill-{}.lock", number % FILL_SLOTS)), LOCAL_DEADLINE, now)
     }
 
     /// The newest commit of the base branch on the remote; its objects are then in the repository. `now` is
@@ -179,6 +187,16 @@ impl PrivateGit {
             .env("GIT_INDEX_FILE", index.display().to_string())
             .run(LOCAL_DEADLINE)?;
         if done.success() { Ok(()) } else { Err(complaint(&format!("fill '{}'", folder.display()), &done)) }
+    }
+
+    /// Makes an index say what a commit says; the files beside it are not touched.
+    pub fn refresh_index(&self, index: &Path, sha: &str) -> Result<()> {
+        let done = self
+            .program()
+            .args(["read-tree", sha])
+            .env("GIT_INDEX_FILE", index.display().to_string())
+            .run(LOCAL_DEADLINE)?;
+        if done.success() { Ok(()) } else { Err(complaint("refresh an index", &done)) }
     }
 
     /// Commits everything in a folder that differs from `head`, ignored files left out. Returns the new commit,

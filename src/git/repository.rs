@@ -74,6 +74,12 @@ impl Repository {
             .run(LOCAL_DEADLINE)
     }
 
+    /// The address of the remote `origin`; none if there is none. Only asked for before an agent has run.
+    pub fn origin(&self) -> Result<Option<String>> {
+        let asked = self.run(&["config", "--local", "--get", "remote.origin.url"])?;
+        Ok(asked.success().then(|| asked.text()))
+    }
+
     /// The commit a full ref name points to; none if there is no such ref.
     pub fn resolve(&self, name: &str) -> Result<Option<String>> {
         let found = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])?;

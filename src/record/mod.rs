@@ -333,6 +333,9 @@ pub struct Run {
     /// The redacted log, absolute.
     #[serde(default)]
     pub log: String,
+    /// The worktree's administrative folder in the repository, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_dir: Option<String>,
     /// The agent's session, chosen by cq.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,

@@ -23,6 +23,7 @@ pub mod stop;
 mod sweep;
 
 pub use index::Summary;
+pub(crate) use records::not_in_flight;
 pub use records::{Change, Locked};
 
 /// A state directory that exists, or that will be made by the first change.

@@ -1,0 +1,8 @@
+//! Agents: how one is started, what it may see, what it says, how its end is judged.
+
+pub mod environment;
+pub mod events;
+pub mod evidence;
+pub mod profile;
+pub mod prompt;
+pub mod templates;

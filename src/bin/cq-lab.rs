@@ -1,0 +1,5 @@
+//! `cq-lab`: the rehearsal: a GitHub on this machine, and an agent that follows a script.
+
+fn main() -> std::process::ExitCode {
+    cq::cli::main::<cq::cli::Lab>()
+}

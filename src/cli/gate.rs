@@ -1,0 +1,59 @@
+//! `cq-gate`: the checks.
+
+use clap::Parser;
+
+use super::{Arguments, Common, Page, arguments_of};
+use crate::environment::UsedBy;
+use crate::error::{Result, Tally};
+use crate::input::{self, IssueNumber};
+use crate::pipeline::gate;
+use crate::session::Session;
+
+/// Run the configured checks on the exact tree that the agent committed
+///
+/// Each verdict is passed, failed or unevaluated; a tree that has a verdict is not checked again.
+#[derive(Debug, Parser)]
+#[command(name = "cq-gate", version)]
+pub struct Gate {
+    #[command(flatten)]
+    common: Common,
+    /// Check these issues; without any, records are read from stdin
+    #[arg(value_name = "ISSUE")]
+    issues: Vec<IssueNumber>,
+    /// Check again, even a tree that has a verdict
+    #[arg(long)]
+    again: bool,
+    /// Say what would be checked, and check nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) const PAGE: Page = Page {
+    name: "cq-gate",
+    arguments: arguments_of::<Gate>,
+    reads: "records in testing",
+    writes: "records with gates",
+    examples: &[
+        ("cq-gate 123 | cq-pr", "check issue 123 and open its pull request"),
+        ("cq-spawn --wait | cq-gate | cq-pr", "the end of the job in the foreground"),
+    ],
+    variables: &[UsedBy::Agents],
+};
+
+impl Arguments for Gate {
+    const PAGE: &'static Page = &PAGE;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(&self, session: &Session) -> Result<Tally> {
+        let wish = gate::Wish { again: self.again, dry_run: self.dry_run };
+        if self.issues.is_empty() {
+            gate::run(session, &wish, input::stdin_or_usage()?)
+        } else {
+            let numbers = self.issues.iter().map(|issue| issue.0);
+            gate::run(session, &wish, numbers.map(|number| session.in_flight(number)))
+        }
+    }
+}

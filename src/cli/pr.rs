@@ -1,0 +1,60 @@
+//! `cq-pr`: push and pull request.
+
+use clap::Parser;
+
+use super::{Arguments, Common, Page, arguments_of};
+use crate::environment::UsedBy;
+use crate::error::{Result, Tally};
+use crate::input::{self, IssueNumber};
+use crate::pipeline::pull_request;
+use crate::session::Session;
+
+/// Push the branch and open the pull request, once
+///
+/// Only a tree whose checks passed is pushed, only to the claim's own branch, and only if nobody else changed it.
+#[derive(Debug, Parser)]
+#[command(name = "cq-pr", version)]
+pub struct Pr {
+    #[command(flatten)]
+    common: Common,
+    /// Open these issues' pull requests; without any, records are read from stdin
+    #[arg(value_name = "ISSUE")]
+    issues: Vec<IssueNumber>,
+    /// Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it
+    #[arg(long)]
+    sync: bool,
+    /// Say what would be pushed and opened, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) const PAGE: Page = Page {
+    name: "cq-pr",
+    arguments: arguments_of::<Pr>,
+    reads: "gated records",
+    writes: "records pr-ready",
+    examples: &[
+        ("cq-gate 123 | cq-pr", "check issue 123 and open its pull request"),
+        ("cq-pr --sync", "note which pull requests were merged or closed"),
+    ],
+    variables: &[UsedBy::GitHub],
+};
+
+impl Arguments for Pr {
+    const PAGE: &'static Page = &PAGE;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(&self, session: &Session) -> Result<Tally> {
+        let numbers: Vec<u64> = self.issues.iter().map(|issue| issue.0).collect();
+        if self.sync {
+            pull_request::sync(session, &numbers, self.dry_run)
+        } else if numbers.is_empty() {
+            pull_request::run(session, self.dry_run, input::stdin_or_usage()?)
+        } else {
+            pull_request::run(session, self.dry_run, numbers.into_iter().map(|number| session.in_flight(number)))
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `cq`: the umbrella.
+
+use clap::Parser;
+
+use super::{Arguments, Common, Page, arguments_of};
+use crate::error::{Result, Tally};
+use crate::session::Session;
+use crate::upkeep::umbrella;
+
+/// Turn a GitHub issue queue into reviewed pull requests
+///
+/// `cq fetch` runs `cq-fetch`, and any program called `cq-NAME` on PATH can be run as `cq NAME`.
+#[derive(Debug, Parser)]
+#[command(name = "cq", version, disable_help_subcommand = true, subcommand_precedence_over_arg = false)]
+pub struct Umbrella {
+    #[command(flatten)]
+    common: Common,
+    /// List the commands
+    #[arg(long)]
+    list: bool,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+pub(super) const PAGE: Page = Page {
+    name: "cq",
+    arguments: arguments_of::<Umbrella>,
+    reads: "nothing",
+    writes: "what the command it runs writes",
+    examples: &[
+        ("cq fetch | cq claim | cq spawn", "start work on what is ready, and return"),
+        ("cq --list", "say which commands there are"),
+        ("cq help claim", "show the manual page of cq-claim"),
+    ],
+    variables: &[],
+};
+
+impl Arguments for Umbrella {
+    const PAGE: &'static Page = &PAGE;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(&self, session: &Session) -> Result<Tally> {
+        umbrella::run(session, if self.list { &[] } else { &self.command }, &super::PAGES)
+    }
+}

@@ -1,0 +1,130 @@
+//! What tests and the demonstration do behind GitHub's back, under `/_lab/`.
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, no_content, ok, parse};
+use super::faults::Fault;
+use super::server::{Lab, Shared};
+use super::store::{CheckRun, Issue, Repository, Review, Store, same};
+
+pub(super) async fn handle(lab: &Shared, what: &str, request: Request) -> Answer {
+    let method = request.method().clone();
+    let what = what.to_owned();
+    let problem = |_| Failure::message(StatusCode::BAD_REQUEST, "cannot read the request");
+    let body = to_bytes(request.into_body(), 16 * 1024 * 1024).await.map_err(problem)?;
+    match (&method, what.as_str()) {
+        (&Method::GET, "state") => state(lab).await,
+        (&Method::POST, "faults") => {
+            let faults: Vec<Fault> = parse(&body)?;
+            lab.store().faults.extend(faults);
+            no_content()
+        }
+        (&Method::DELETE, "faults") => {
+            lab.store().faults.clear();
+            no_content()
+        }
+        (&Method::DELETE, "requests") => {
+            let mut store = lab.store();
+            store.requests.clear();
+            store.routes.clear();
+            no_content()
+        }
+        (&Method::POST, "checks") => check(lab, parse(&body)?),
+        (&Method::POST, "reviews") => review(lab, parse(&body)?),
+        _ => Err(Failure::not_found()),
+    }
+}
+
+async fn state(lab: &Lab) -> Answer {
+    let names: Vec<(String, String)> =
+        lab.store().repositories.iter().map(|one| (one.owner.clone(), one.name.clone())).collect();
+    let mut refs = Vec::new();
+    for (owner, name) in &names {
+        super::pulls::refresh(lab, owner, name).await?;
+        refs.push(lab.git.refs(&lab.place(owner, name)?).await?);
+    }
+    let store = lab.store();
+    let repositories: Vec<Value> = store
+        .repositories
+        .iter()
+        .zip(refs)
+        .map(|(one, refs)| {
+            let (pulls, issues): (Vec<&Issue>, Vec<&Issue>) =
+                one.issues.values().partition(|issue| issue.pull.is_some());
+            json!({
+                "id": one.id, "owner": one.owner, "name": one.name, "default_branch": one.default_branch,
+                "private": one.private, "labels": one.labels, "issues": issues, "pulls": pulls,
+                "pushes": one.pushes, "checks": one.checks, "refs": refs,
+            })
+        })
+        .collect();
+    ok(&json!({
+        "repositories": repositories, "viewer": store.viewer, "users": store.users.values().collect::<Vec<_>>(),
+        "routes": store.routes, "requests": store.requests, "used": store.used,
+        "faults_left": store.faults.iter().map(|fault| fault.times).sum::<u64>(),
+    }))
+}
+
+/// What CI says of a commit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCheck {
+    /// `owner/name`.
+    repository: String,
+    sha: String,
+    #[serde(default = "default_check")]
+    name: String,
+    /// `success`, `failure`…; absent means that it still runs.
+    conclusion: Option<String>,
+    summary: Option<String>,
+}
+
+fn default_check() -> String {
+    "ci".to_owned()
+}
+
+fn named<'a>(store: &'a mut Store, repository: &str) -> Result<&'a mut Repository, Failure> {
+    let (owner, name) = repository.split_once('/').ok_or_else(Failure::not_found)?;
+    store.repository_mut(owner, name)
+}
+
+fn check(lab: &Lab, new: NewCheck) -> Answer {
+    let (at, mut store) = (lab.now(), lab.store());
+    let id = store.next_id();
+    let checks = &mut named(&mut store, &new.repository)?.checks;
+    checks.retain(|check| check.sha != new.sha || !same(&check.name, &new.name));
+    let status = if new.conclusion.is_some() { "completed" } else { "in_progress" }.to_owned();
+    let NewCheck { sha, name, conclusion, summary, .. } = new;
+    checks.push(CheckRun { id, sha, name, status, conclusion, summary, at });
+    no_content()
+}
+
+/// What a reviewer says of a pull request's present head.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewReview {
+    /// `owner/name`.
+    repository: String,
+    number: u64,
+    user: String,
+    /// `APPROVED`, `CHANGES_REQUESTED` or `COMMENTED`.
+    state: String,
+    #[serde(default)]
+    body: String,
+}
+
+fn review(lab: &Lab, new: NewReview) -> Answer {
+    let (now, mut store) = (lab.now(), lab.store());
+    let id = store.next_id();
+    let issue = named(&mut store, &new.repository)?.issue_mut(new.number)?;
+    let pull = issue.pull.as_mut().ok_or_else(Failure::not_found)?;
+    let commit_id = pull.head_sha.clone().unwrap_or_default();
+    let NewReview { user, state, body, .. } = new;
+    pull.reviews.push(Review { id, user, state, body, commit_id, submitted_at: now });
+    issue.updated_at = now;
+    no_content()
+}

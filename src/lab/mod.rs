@@ -1,0 +1,149 @@
+//! The rehearsal: a GitHub on this machine and an agent that follows a script, so that the whole
+//! pipeline can be tried and tested with no account and no network.
+//!
+//! [`serve`] answers as GitHub's REST API does ([`issues`], [`labels`], [`pulls`], [`merge`],
+//! [`repositories`]; drawn by [`shapes`], from what [`store`] holds) and hands git's requests to git's
+//! own server ([`git_http`]). What it holds at the start is read by [`seed`]; [`control`] shows it all
+//! and lets a test break things ([`faults`]). [`agent`] does what a [`script`] says.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::environment::Environment;
+use crate::error::{Error, Kind, OrFail, Result};
+
+mod actor;
+mod answer;
+mod connection;
+mod control;
+mod faults;
+mod git;
+mod git_http;
+mod issues;
+mod labels;
+mod links;
+mod merge;
+mod pulls;
+mod repositories;
+mod script;
+mod seed;
+mod server;
+mod shapes;
+mod store;
+mod stream;
+
+pub use actor::{AgentOptions, agent};
+
+/// What a rehearsal's GitHub needs to know.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The seed file.
+    pub seed: PathBuf,
+    /// A loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The only token that is let in.
+    pub token: String,
+    /// Written, all at once, when the server listens.
+    pub ready_file: Option<PathBuf>,
+    /// Waited before each answer of the API.
+    pub delay: Duration,
+    /// Where the bare repositories are made; a temporary folder where absent.
+    pub git_root: Option<PathBuf>,
+    /// Only PATH is looked at, for git.
+    pub environment: Environment,
+    /// Dates whatever happens.
+    pub clock: Clock,
+}
+
+/// Serves until SIGTERM or SIGINT. `announce` gets one line of JSON when the server listens: `api_url`,
+/// `graphql_url`, `server_url`, `token`, `pid`, `git_root`.
+pub fn serve(options: &ServeOptions, announce: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+    if !options.listen.ip().is_loopback() {
+        let message = format!("'{}' is not a loopback address", options.listen);
+        return Err(
+            Error::new(Kind::Config, message).hint("the rehearsal is for this machine only: 127.0.0.1:0")
+        );
+    }
+    let seed_file = options.seed.display();
+    let text = std::fs::read_to_string(&options.seed)
+        .or_fail(Kind::Config, || format!("cannot read '{seed_file}'"))?;
+    let seed = seed::Seed::parse(&text).map_err(|error| error.context(format!("in '{seed_file}'")))?;
+    let temporary = match &options.git_root {
+        None => Some(tempfile::tempdir().or_fail(Kind::CannotWrite, || "cannot make a temporary folder")?),
+        Some(root) => {
+            std::fs::create_dir_all(root)
+                .or_fail(Kind::CannotWrite, || format!("cannot make '{}'", root.display()))?;
+            None
+        }
+    };
+    let root = match (&temporary, &options.git_root) {
+        (Some(temporary), _) => temporary.path(),
+        (None, Some(root)) => root,
+        (None, None) => Path::new("."),
+    };
+    let root =
+        root.canonicalize().or_fail(Kind::CannotWrite, || format!("cannot enter '{}'", root.display()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.or_fail(Kind::Internal, || "cannot start the server")?;
+    runtime.block_on(async {
+        let git = git::Git::find(&options.environment)?;
+        let store = seed.store();
+        let beside = options.seed.parent().unwrap_or(Path::new("."));
+        for repository in &seed.repositories {
+            make(&git, &root, beside, repository).await?;
+        }
+        let listening = server::listen(options, git, root.clone(), store).await?;
+        let line = json!({
+            "api_url": listening.base, "graphql_url": format!("{}/graphql", listening.base),
+            "server_url": listening.base, "token": options.token, "pid": std::process::id(), "git_root": root,
+        });
+        let line = line.to_string();
+        if let Some(file) = &options.ready_file {
+            write_at_once(file, &line)?;
+        }
+        announce(&line)?;
+        listening.until_stopped().await
+    })
+}
+
+/// Where a repository lies.
+fn place(root: &Path, owner: &str, name: &str) -> PathBuf {
+    root.join(owner).join(format!("{name}.git"))
+}
+
+async fn make(git: &git::Git, root: &Path, beside: &Path, seed: &seed::SeedRepository) -> Result<()> {
+    let target = place(root, &seed.owner, &seed.name);
+    if target.exists() {
+        // The folder was kept from an earlier rehearsal: its branches are what matters.
+        return Ok(());
+    }
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent)
+            .or_fail(Kind::CannotWrite, || format!("cannot make '{}'", parent.display()))?;
+    }
+    let branch = &seed.default_branch;
+    match (&seed.git, &seed.files) {
+        (Some(source), _) => git.clone_bare(&beside.join(source), &target, branch).await,
+        (None, Some(files)) => git.make_bare(&target, branch, files, seed::epoch()).await,
+        (None, None) => {
+            let files = [("README.md".to_owned(), format!("# {}\n", seed.name))].into();
+            git.make_bare(&target, branch, &files, seed::epoch()).await
+        }
+    }
+}
+
+/// Whoever waits for the file sees all of it or nothing.
+fn write_at_once(file: &Path, line: &str) -> Result<()> {
+    use std::io::Write as _;
+
+    let attempt = || format!("cannot write '{}'", file.display());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).or_fail(Kind::CannotWrite, attempt)?;
+    writeln!(temporary, "{line}").or_fail(Kind::CannotWrite, attempt)?;
+    temporary.persist(file).or_fail(Kind::CannotWrite, attempt)?;
+    Ok(())
+}

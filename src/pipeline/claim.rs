@@ -1,0 +1,128 @@
+//! `cq-claim`: one winner per issue, as long as there are places.
+
+use std::cell::Cell;
+
+use super::workspace::Paths;
+use crate::claims::{self, Claimed, Terms};
+use crate::error::{Error, Kind, Result, Tally};
+use crate::record::{Record, Status, Verdict};
+use crate::session::Session;
+use crate::state::State;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Wish {
+    /// At most so many new claims.
+    pub max: Option<usize>,
+    /// Only say it.
+    pub dry_run: bool,
+}
+
+/// Claims the records that come in, in their order, until no place is free.
+pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
+    session.state.refuse_when_stopped()?;
+    let terms = claims::terms(&session.loaded, &session.environment)?;
+    let claims = session.claims();
+    let repo = session.repo().ok();
+    let mut output = session.records();
+    let mut left = wish.max.unwrap_or(usize::MAX);
+    if wish.dry_run {
+        left = left.min(free_places(&session.state, &terms)?);
+    }
+    let enough = Cell::new(left == 0);
+    let tally = session.for_each(records.take_while(|_| !enough.get()), |record| {
+        may_be_claimed(&record, repo.as_deref())?;
+        let number = record.number;
+        let is_new = record.claim.is_none();
+        let claimed = if wish.dry_run {
+            would_claim(&session.state, record)
+        } else {
+            claims.claim(record, &terms)?
+        };
+        match claimed {
+            Claimed::Won(record) => {
+                left -= usize::from(is_new);
+                enough.set(left == 0);
+                if wish.dry_run {
+                    session.note(&format!("would claim issue #{number}"));
+                }
+                output.record(&record)
+            }
+            Claimed::Held(by) => {
+                session.detail(&format!("issue #{number} is held by {by}"));
+                Ok(())
+            }
+            Claimed::Full => {
+                enough.set(true);
+                session.note(&format!("all {} places are taken; the rest waits", terms.capacity));
+                Ok(())
+            }
+        }
+    })?;
+    output.finish()?;
+    Ok(tally)
+}
+
+/// Queues a failed issue again.
+pub fn retry(session: &Session, number: u64) -> Result<Record> {
+    session.state.refuse_when_stopped()?;
+    let instance = session.in_flight(number)?.instance().to_owned();
+    let _guard = session.state.hold(&instance)?;
+    session.claims().retry(number, &claims::terms(&session.loaded, &session.environment)?)
+}
+
+/// Gives up a claim; what its workspace holds must be put away first.
+pub fn release(session: &Session, number: u64) -> Result<Record> {
+    let record = session.in_flight(number)?;
+    if Paths::of(session, &record)?.dir.symlink_metadata().is_ok() {
+        let message = format!("issue #{number} still has a workspace, {}", record.instance());
+        return Err(Error::new(Kind::Failed, message)
+            .hint(format!("cq-cleanup {} puts it away, rescue first", record.instance())));
+    }
+    session.claims().release(number)
+}
+
+/// What `--dry-run` says of `--retry` and `--release`.
+pub fn would_change(session: &Session, number: u64) -> Result<Record> {
+    let record = session.in_flight(number)?;
+    session.note(&format!("would change issue #{number}, which is {}", record.status.map_or("unclaimed", Status::name)));
+    Ok(record)
+}
+
+/// Only what is eligible, trusted and of this repository.
+fn may_be_claimed(record: &Record, repo: Option<&str>) -> Result<()> {
+    let number = record.number;
+    if let Some(repo) = repo
+        && !repo.eq_ignore_ascii_case(&record.repo)
+    {
+        let message = format!("issue #{number} is of {}, but this state directory is for {repo}", record.repo);
+        return Err(Error::new(Kind::BadInput, message));
+    }
+    if !record.reasons.is_empty() {
+        let message = format!("issue #{number} is not eligible: {}", record.reasons.join("; "));
+        return Err(Error::new(Kind::NotPermitted, message));
+    }
+    match &record.trust {
+        Some(trust) if trust.verdict == Verdict::Trusted => Ok(()),
+        Some(trust) => {
+            let why = trust.reasons.join("; ");
+            Err(Error::new(Kind::NotPermitted, format!("issue #{number} is untrusted: {why}")))
+        }
+        None => Err(Error::new(Kind::NotPermitted, format!("nobody vouches for issue #{number}"))
+            .hint("pass it through cq-fetch --from -, which vouches in your name")),
+    }
+}
+
+fn free_places(state: &State, terms: &Terms) -> Result<usize> {
+    let records = state.in_flight(drop)?;
+    let active = records.iter().filter(|record| record.status.is_none_or(Status::is_active)).count();
+    Ok(terms.capacity.saturating_sub(active))
+}
+
+fn would_claim(state: &State, record: Record) -> Claimed {
+    if state.is_in_flight(record.number) {
+        Claimed::Held("somebody".to_owned())
+    } else {
+        Claimed::Won(Box::new(record))
+    }
+}

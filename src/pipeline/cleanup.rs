@@ -1,0 +1,267 @@
+//! `cq-cleanup`: remove workspaces that are done. What is in them and nowhere else is rescued first.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use rustix::process::Signal;
+use serde::Serialize;
+
+use super::supervise::{conclude, end_processes};
+use super::workspace::{self, Paths};
+use crate::agent::evidence::{Evidence, Stopped};
+use crate::error::{Error, Kind, Result, Tally};
+use crate::git::{Identity, PrivateGit, Repository};
+use crate::output::Output;
+use crate::process;
+use crate::record::{Record, Status};
+use crate::session::Session;
+use crate::state::events::Event;
+use crate::state::{Change, instances, lock, owner};
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Wish {
+    /// These; those that are due if empty.
+    pub instances: Vec<String>,
+    /// Every finished one.
+    pub all: bool,
+    /// What still runs is ended.
+    pub force: bool,
+    /// Only say it.
+    pub dry_run: bool,
+}
+
+/// What was removed of one instance.
+#[derive(Debug, Serialize)]
+struct Removed {
+    instance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issue: Option<u64>,
+    workspace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rescued: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<String>,
+    archived: bool,
+}
+
+const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "RESCUED", "BRANCH", "WORKSPACE"];
+/// How long a supervisor may take to end its agent: its own grace, and some.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Removes what is due, or what is named.
+pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    for instance in &wish.instances {
+        if instances::number(instance).is_none() {
+            let message = format!("'{instance}' is not an instance's name");
+            return Err(Error::new(Kind::Usage, message).hint("cq-status shows the instances"));
+        }
+    }
+    let records = session.state.in_flight(|error| session.complain(&error))?;
+    let due = records.iter().filter(|record| is_due(session, wish, record));
+    let mut output = session.rows(COLUMNS);
+    let mut tally = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut output))?;
+    for instance in strays(session, wish, &records)? {
+        let message = format!("{instance} has no record; its folder is left alone");
+        session.complain(&Error::new(Kind::Failed, message).hint("look into it, and remove it by hand"));
+        tally.note(Kind::Failed);
+    }
+    if !wish.dry_run && session.state.exists() {
+        let swept = session.state.sweep_temp_files()? + workspace::empty_trash(session)?;
+        if swept > 0 {
+            session.detail(&format!("swept {swept} leftovers of killed commands"));
+        }
+    }
+    output.finish()?;
+    Ok(tally)
+}
+
+fn is_due(session: &Session, wish: &Wish, record: &Record) -> bool {
+    if !wish.instances.is_empty() {
+        return wish.instances.iter().any(|instance| instance == record.instance());
+    }
+    let ended = record.status.is_some_and(Status::is_final);
+    if wish.all {
+        return ended || wish.force;
+    }
+    let hours = i64::from(session.loaded.config.workspace.cleanup_after_hours);
+    let last = record.history.last().map(|last| last.at);
+    ended && last.is_none_or(|at| session.clock.now() - at >= TimeDelta::hours(hours))
+}
+
+/// Named instances, or with `--all` folders, that belong to no record.
+fn strays(session: &Session, wish: &Wish, records: &[Record]) -> Result<Vec<String>> {
+    let known = |name: &String| records.iter().any(|record| record.instance() == name);
+    let workspaces = session.loaded.workspaces(&session.environment)?;
+    let mut names: Vec<String> = wish.instances.clone();
+    if wish.all
+        && let Ok(entries) = std::fs::read_dir(&workspaces)
+    {
+        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
+        names.extend(entries.flatten().filter_map(name).filter(|name| instances::number(name).is_some()));
+    }
+    names.retain(|name| !known(name) && workspaces.join(name).symlink_metadata().is_ok());
+    Ok(names)
+}
+
+fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> Result<()> {
+    let number = record.number;
+    let instance = record.instance().to_owned();
+    let paths = Paths::of(session, record)?;
+    let active = !record.status.is_some_and(Status::is_final);
+    if active && !wish.force && record.status != Some(Status::PrReady) {
+        let status = record.status.map_or("unclaimed", Status::name);
+        let message = format!("{instance} works on issue #{number}, which is {status}");
+        return Err(Error::new(Kind::Failed, message).hint("--force ends it first"));
+    }
+    if wish.dry_run {
+        session.note(&format!("would remove '{}' (issue #{number})", paths.dir.display()));
+        return Ok(());
+    }
+    let _lock = hold(session, wish, &instance)?;
+    let record = end(session, &session.in_flight(number)?)?;
+    let mut rescued = None;
+    let mut branch = None;
+    if paths.dir.symlink_metadata().is_ok() {
+        let (repository, private) = session.git()?;
+        let work = rescue(&record, &paths, &repository, &private)?;
+        let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
+        workspace::discard(session, &paths.dir)?;
+        if let Some(git_dir) = git_dir {
+            repository.forget_worktree(std::path::Path::new(&git_dir))?;
+        }
+        // A pull request that waits for its review may send the agent back to this branch.
+        if record.status != Some(Status::PrReady)
+            && let Some(head) = work.head
+        {
+            let name = record.claimed()?.branch.clone();
+            repository.delete_ref(&format!("refs/heads/{name}"), &head)?;
+            branch = Some(name);
+        }
+        rescued = work.rescued;
+    }
+    let archived = put_away(session, &record)?;
+    let event = Event::about(&session.state, "cleanup", number).with("instance", instance.as_str());
+    session.state.log(&match &rescued {
+        Some(name) => event.with("rescued", name.as_str()),
+        None => event,
+    })?;
+    let workspace = paths.dir.display().to_string();
+    let removed = Removed { instance, issue: Some(number), workspace, rescued, branch, archived };
+    output.item(&removed, || {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            removed.instance.clone(),
+            format!("#{number}"),
+            text(&removed.rescued),
+            text(&removed.branch),
+            removed.workspace.clone(),
+        ]
+    })
+}
+
+/// The instance's lock. With `--force` whoever holds it is told to end, and made to if it does not.
+fn hold(session: &Session, wish: &Wish, instance: &str) -> Result<lock::Guard> {
+    let busy = match session.state.hold(instance) {
+        Err(error) if error.kind == Kind::TryAgain && wish.force => error,
+        result => return result,
+    };
+    for signal in [Signal::TERM, Signal::KILL] {
+        let Some(holder) = session.state.holder(instance) else { break };
+        // The holder's note may be old: only a process with the same start time is meant.
+        let here = holder.owner.host == owner::host() && holder.owner.boot_id == owner::boot_id();
+        if !here || owner::started(holder.owner.pid) != Some(holder.owner.started) {
+            break;
+        }
+        session.note(&format!("ending {} (pid {})", holder.command, holder.owner.pid));
+        process::signal_all(&[holder.owner.pid], signal);
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if let Some(guard) = session.state.try_hold(instance)? {
+                return Ok(guard);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    session.state.try_hold(instance)?.ok_or(busy)
+}
+
+/// What was forced to end is failed: its claim is spent until the operator says otherwise.
+fn end(session: &Session, record: &Record) -> Result<Record> {
+    end_processes(record)?;
+    match record.status {
+        Some(Status::InProgress) => {
+            conclude(session, record, Evidence { stopped: Some(Stopped::Cancelled), ..Evidence::default() })
+        }
+        Some(Status::Queued | Status::Testing) => session.state.update(record.number, |record| {
+            record.transition(Status::Failed, session.command, "removed by the operator", session.clock.now())
+        }),
+        _ => Ok(record.clone()),
+    }
+}
+
+/// What a workspace held.
+struct Work {
+    /// The end of its branch; none where there is none.
+    head: Option<String>,
+    /// The ref that keeps what was nowhere else.
+    rescued: Option<String>,
+}
+
+/// Keeps uncommitted files and commits that were not pushed under `refs/cq/rescue/<issue>/<attempt>`.
+fn rescue(
+    record: &Record,
+    paths: &Paths,
+    repository: &Repository,
+    private: &PrivateGit,
+) -> Result<Work> {
+    let claim = record.claimed()?;
+    let Some(head) = repository.resolve(&format!("refs/heads/{}", claim.branch))? else {
+        return Ok(Work { head: None, rescued: None });
+    };
+    let by = Identity { name: "cq rescue".to_owned(), email: "cq-rescue@localhost".to_owned() };
+    let is_ours = paths.worktree.symlink_metadata().is_ok_and(|about| about.is_dir());
+    let message = format!("Rescued from {} (issue #{})\n", claim.instance, record.number);
+    let dirty = if is_ours { private.commit_all(&paths.worktree, &head, &message, &by)? } else { None };
+    let pushed = record.pull_request.as_ref().is_some_and(|pull| pull.head_sha == head);
+    let base = claim.base_sha.clone().unwrap_or_else(|| head.clone());
+    let unpushed = !pushed && private.commits_ahead(&base, &head)? > 0;
+    let keep = match (dirty, unpushed) {
+        (Some(sha), _) => sha,
+        (None, true) => head.clone(),
+        (None, false) => return Ok(Work { head: Some(head), rescued: None }),
+    };
+    let name = free_rescue_name(repository, record.number, claim.attempt, &keep)?;
+    repository.set_ref(&name, &keep)?;
+    Ok(Work { head: Some(head), rescued: Some(name) })
+}
+
+/// The next free number from the attempt's on; one that holds this very commit is used again.
+fn free_rescue_name(repository: &Repository, issue: u64, attempt: u32, sha: &str) -> Result<String> {
+    let mut attempt = attempt;
+    loop {
+        let name = format!("refs/cq/rescue/{issue}/{attempt}");
+        match repository.resolve(&name)? {
+            Some(there) if there != sha => attempt += 1,
+            _ => return Ok(name),
+        }
+    }
+}
+
+/// A completed issue's record goes to the archive; a failed one stays, so that nobody claims it unasked.
+fn put_away(session: &Session, record: &Record) -> Result<bool> {
+    session.state.change(record.number, |now| match now {
+        Some(now) if now.status == Some(Status::Completed) => Ok((Change::Archive(Box::new(now)), true)),
+        Some(mut now) => {
+            if let Some(run) = &mut now.run {
+                run.workspace = String::new();
+                run.git_dir = None;
+            }
+            if let Some(claim) = &mut now.claim {
+                claim.base_sha = None;
+            }
+            Ok((Change::Write(Box::new(now)), false))
+        }
+        None => Ok((Change::Keep, false)),
+    })
+}

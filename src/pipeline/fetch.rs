@@ -1,0 +1,187 @@
+//! `cq-fetch`: which issues may be worked on, best first.
+//!
+//! Get the issues (GitHub, a file, stdin), say of each what speaks against it, order them, write them.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::github::{Client, issues};
+use crate::input;
+use crate::record::eligibility::{self, Rules};
+use crate::record::{Record, Trust, Verdict};
+use crate::session::Session;
+
+/// What is asked for.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// Only these; all if empty.
+    pub issues: Vec<u64>,
+    /// A file, or `-`, instead of GitHub.
+    pub from: Option<String>,
+    /// Instead of the configuration's labels.
+    pub labels: Option<Vec<String>>,
+    /// Instead of the configuration's excluded labels.
+    pub exclude: Option<Vec<String>>,
+    /// The ineligible too.
+    pub all: bool,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Does it.
+pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let rules = rules(session, wish);
+    let mut records = match &wish.from {
+        Some(from) => from_file(session, from, &mut tally)?,
+        None if !wish.issues.is_empty() => named(session, &wish.issues, &mut tally)?,
+        None => from_github(session, if wish.all { &[] } else { &rules.labels })?,
+    };
+    if !wish.issues.is_empty() {
+        records.retain(|number, _| wish.issues.contains(number));
+    }
+    let mut records: Vec<Record> = records.into_values().collect();
+    for record in &mut records {
+        record.priority = rules.priority(&record.issue.labels);
+        record.reasons = rules.reasons(record);
+    }
+    records.sort_by(eligibility::order);
+    let mut output = session.records();
+    let shown = records.iter().filter(|record| wish.all || record.reasons.is_empty());
+    for record in shown.take(wish.limit.unwrap_or(usize::MAX)) {
+        output.record(record)?;
+    }
+    for record in records.iter().filter(|record| !record.reasons.is_empty()) {
+        session.detail(&format!("issue #{} is left alone: {}", record.number, record.reasons.join("; ")));
+    }
+    output.finish()?;
+    Ok(tally)
+}
+
+/// Issues named on a command line, as they are now: naming them stands for the label. An ineligible one is an
+/// error.
+pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Record>>> {
+    let client = Client::open(session)?;
+    let repo = session.repo()?;
+    let rules = Rules { labels: Vec::new(), ..session.loaded.config.rules() };
+    let one = |number| {
+        let mut record = issues::get(&client, &repo, number)?;
+        record.trust = Some(vouched_for(session));
+        record.priority = rules.priority(&record.issue.labels);
+        let reasons = rules.reasons(&record);
+        if reasons.is_empty() {
+            return Ok(record);
+        }
+        Err(Error::new(Kind::NotPermitted, format!("issue #{number} is not eligible: {}", reasons.join("; "))))
+    };
+    Ok(numbers.into_iter().map(one).collect())
+}
+
+fn rules(session: &Session, wish: &Wish) -> Rules {
+    let configured = session.loaded.config.rules();
+    Rules {
+        // What a file or a command line names was selected already.
+        labels: match (&wish.labels, &wish.from) {
+            (Some(labels), _) => labels.clone(),
+            (None, Some(_)) => Vec::new(),
+            (None, None) if !wish.issues.is_empty() => Vec::new(),
+            (None, None) => configured.labels,
+        },
+        exclude: wish.exclude.clone().unwrap_or(configured.exclude),
+        priorities: configured.priorities,
+    }
+}
+
+type Found = BTreeMap<u64, Record>;
+
+/// One query a label, because GitHub's own `labels=a,b` means both; an issue that shows up twice is one issue.
+fn from_github(session: &Session, labels: &[String]) -> Result<Found> {
+    let client = Client::open(session)?;
+    let repo = session.repo()?;
+    let mut found = Found::new();
+    let mut take = |mut record: Record| {
+        record.trust = Some(labelled());
+        found.insert(record.number, record);
+    };
+    if labels.is_empty() {
+        issues::open(&client, &repo, None, &mut take)?;
+    }
+    for label in labels {
+        issues::open(&client, &repo, Some(label), &mut take)?;
+    }
+    Ok(found)
+}
+
+fn named(session: &Session, numbers: &[u64], tally: &mut Tally) -> Result<Found> {
+    let client = Client::open(session)?;
+    let repo = session.repo()?;
+    let mut found = Found::new();
+    for number in numbers {
+        match issues::get(&client, &repo, *number) {
+            Ok(mut record) => {
+                record.trust = Some(vouched_for(session));
+                found.insert(record.number, record);
+            }
+            Err(error) => {
+                session.complain(&error.context(format!("issue #{number}")));
+                tally.note(Kind::Failed);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn from_file(session: &Session, from: &str, tally: &mut Tally) -> Result<Found> {
+    let text = if from == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).or_fail(Kind::BadInput, || "cannot read stdin")?;
+        text
+    } else {
+        let path = session.folder().join(from);
+        std::fs::read_to_string(&path).or_fail(Kind::BadInput, || format!("cannot read '{from}'"))?
+    };
+    let repo = session.repo().ok();
+    let mut found = Found::new();
+    for (place, value) in issues::parse_file(&text).map_err(|error| error.context(format!("'{from}'")))? {
+        let record = issues::from_json(&value, repo.as_deref()).and_then(|record| {
+            input::check(&record)?;
+            Ok(record)
+        });
+        match record {
+            Ok(mut record) => {
+                record.trust = Some(vouched_for(session));
+                found.insert(record.number, record);
+            }
+            // Without a repository nothing in the file can be used.
+            Err(error) if error.kind == Kind::Config => return Err(error),
+            Err(error) => {
+                session.complain(&error.context(format!("'{from}', {place}")));
+                tally.note(Kind::BadInput);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whoever runs the command has chosen the issue.
+fn vouched_for(session: &Session) -> Trust {
+    Trust {
+        verdict: Verdict::Trusted,
+        approved_by: Some("operator".to_owned()),
+        approved_at: Some(session.clock.now()),
+        content_sha256: None,
+        reasons: vec!["selected by whoever ran the command".to_owned()],
+    }
+}
+
+/// On GitHub only people with triage rights can label an issue.
+fn labelled() -> Trust {
+    Trust {
+        verdict: Verdict::Trusted,
+        approved_by: None,
+        approved_at: None,
+        content_sha256: None,
+        reasons: vec!["labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned()],
+    }
+}

@@ -1,0 +1,215 @@
+//! `cq-spawn`: a supervisor for each claimed record.
+//!
+//! The instance's lock is taken here and handed to the supervisor as its stdin, so there is no moment at which
+//! a working instance looks free. The supervisor says on its stdout when the agent runs, and again when it ended.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::workspace::Paths;
+use crate::claims;
+use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::output;
+use crate::process::{self, Program, Running};
+use crate::record::{Record, Status};
+use crate::session::Session;
+use crate::state::make_private;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Wish {
+    /// Until the agents have ended.
+    pub wait: bool,
+    /// Only say it.
+    pub dry_run: bool,
+}
+
+/// A supervisor that was started.
+struct Started {
+    number: u64,
+    running: Running,
+    said: BufReader<std::io::PipeReader>,
+    log: PathBuf,
+    log_begins: u64,
+}
+
+/// Starts what comes in; with `wait`, writes each record as its agent ends, else as it starts.
+pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
+    session.state.refuse_when_stopped()?;
+    session.state.refuse_while_resting()?;
+    let mut output = session.records();
+    let mut started = Vec::new();
+    let mut tally = session.for_each(records, |record| {
+        match begin(session, wish, &record)? {
+            Begun::Supervisor(supervisor) => started.push(*supervisor),
+            Begun::PassOn(record) => output.record(&record)?,
+            Begun::NotDue => {}
+        }
+        Ok(())
+    })?;
+    let told = Arc::new(AtomicUsize::new(0));
+    let (sender, receiver) = mpsc::channel();
+    let pids: Vec<u32> = started.iter().filter_map(|supervisor| supervisor.running.pid()).collect();
+    for supervisor in started {
+        let sender = sender.clone();
+        let wait = wish.wait;
+        std::thread::spawn(move || {
+            let _ = sender.send(follow(supervisor, wait));
+        });
+    }
+    drop(sender);
+    if wish.wait {
+        listen_for_signals(&told)?;
+    }
+    let progress = wish.wait.then(|| output::progress(pids.len(), "agents at work")).flatten();
+    let mut forwarded = false;
+    loop {
+        let signal = told.load(Ordering::SeqCst);
+        if signal != 0 && !forwarded {
+            // The supervisors end their agents; their records come as usual.
+            forwarded = true;
+            session.note(&format!("ending {} agents", pids.len()));
+            process::signal_all(&pids, Signal::TERM);
+        }
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(Ok(record)) => output.record(&record)?,
+            Ok(Err(error)) => {
+                session.complain(&error);
+                tally.note(error.kind);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => continue,
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+        if let Some(progress) = &progress {
+            progress.inc(1);
+        }
+    }
+    output.finish()?;
+    match u8::try_from(told.load(Ordering::SeqCst)) {
+        Ok(signal) if signal != 0 => Err(Error::new(Kind::Signal(signal), "interrupted")),
+        _ => Ok(tally),
+    }
+}
+
+fn listen_for_signals(told: &Arc<AtomicUsize>) -> Result<()> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        let number = usize::try_from(signal).unwrap_or_default();
+        signal_hook::flag::register_usize(signal, Arc::clone(told), number)
+            .or_fail(Kind::Internal, || "cannot listen for signals")?;
+    }
+    Ok(())
+}
+
+enum Begun {
+    Supervisor(Box<Started>),
+    PassOn(Box<Record>),
+    NotDue,
+}
+
+/// Decides what a record needs, and starts its supervisor.
+fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
+    let number = wanted.number;
+    let token = &wanted.claimed()?.token;
+    let lock = session.state.hold(wanted.instance());
+    // As it is now: what came through the pipe may be older.
+    let record = session.in_flight(number)?;
+    let claim = record.claimed()?;
+    if &claim.token != token {
+        return Err(claims::lost(number));
+    }
+    let status = record.status.unwrap_or(Status::Queued);
+    match status {
+        Status::Queued => {}
+        Status::Testing if !wish.wait => {}
+        _ => {
+            session.detail(&format!("issue #{number} is {} already", status.name()));
+            return Ok(Begun::PassOn(Box::new(record)));
+        }
+    }
+    let now = session.clock.now();
+    if let Some(not_before) = claim.not_before.filter(|not_before| status == Status::Queued && *not_before > now) {
+        session.note(&format!("issue #{number} is not due before {}", not_before.format("%FT%TZ")));
+        return Ok(Begun::NotDue);
+    }
+    if wish.dry_run {
+        session.note(&format!("would start an agent for issue #{number} as {}", claim.instance));
+        return Ok(Begun::PassOn(Box::new(record)));
+    }
+    let lock = lock?;
+    let raw = Paths::of(session, &record)?.raw;
+    make_private(&raw)?;
+    let log = raw.join("supervise.log");
+    let log_file = OpenOptions::new().append(true).create(true).mode(0o600).open(&log);
+    let log_file = log_file.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
+    let log_begins = log_file.metadata().map(|about| about.len()).unwrap_or_default();
+    let (said, speaks) = std::io::pipe().or_fail(Kind::Internal, || "cannot make a pipe")?;
+    let mut arguments: Vec<String> = vec!["--lock-on-stdin".to_owned(), "--format".to_owned(), "jsonl".to_owned()];
+    if !wish.wait {
+        arguments.push("--onward".to_owned());
+    }
+    arguments.extend(session.options_for_children());
+    arguments.push(claim.instance.clone());
+    let running = Program::new(process::sibling("cq-supervise", &session.environment)?, session.folder())
+        .args(arguments)
+        .envs(session.environment.iter())
+        .stdin_file(lock.into_file())
+        .stdout_file(File::from(OwnedFd::from(speaks)))
+        .stderr_file(log_file)
+        .start()?;
+    Ok(Begun::Supervisor(Box::new(Started { number, running, said: BufReader::new(said), log, log_begins })))
+}
+
+/// Reads what a supervisor says: one record when its agent runs, one when it ended.
+fn follow(supervisor: Started, wait: bool) -> Result<Record> {
+    let Started { number, running, mut said, log, log_begins } = supervisor;
+    let mut last = None;
+    loop {
+        let mut line = String::new();
+        let read = said.read_line(&mut line).or_fail(Kind::Internal, || "cannot read from a supervisor")?;
+        if read == 0 {
+            break;
+        }
+        last = Some(Record::from_json(&line)?);
+        if !wait {
+            break;
+        }
+    }
+    match last {
+        Some(record) if !wait || record.status != Some(Status::InProgress) => Ok(record),
+        _ => {
+            let finished = running.wait(Duration::from_secs(10))?;
+            let kind = finished.map_or(Kind::Internal, |finished| kind_of(finished.exit));
+            let complaint = complaint(&log, log_begins);
+            Err(Error::new(kind, format!("issue #{number}: {complaint}"))
+                .hint(format!("the supervisor's log is '{}'", log.display())))
+        }
+    }
+}
+
+fn kind_of(exit: i32) -> Kind {
+    let known = Kind::ALL.iter().map(|(kind, _)| *kind).find(|kind| i32::from(kind.status()) == exit);
+    known.unwrap_or(Kind::Internal)
+}
+
+/// What a supervisor wrote since it was started.
+fn complaint(log: &std::path::Path, begins: u64) -> String {
+    let mut text = String::new();
+    let read = File::open(log).and_then(|mut file| {
+        file.seek(SeekFrom::Start(begins))?;
+        file.take(64 << 10).read_to_string(&mut text)
+    });
+    let lines: Vec<&str> = text.lines().map(|line| line.trim_start_matches("cq-supervise: ")).collect();
+    match read {
+        Ok(_) if !lines.is_empty() => lines.join("; "),
+        _ => "the supervisor ended without a word".to_owned(),
+    }
+}

@@ -1,0 +1,171 @@
+//! A workspace: `workspaces/claude-instance-N/` with a worktree, `.env`, `prompt.md` and `claude.log`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::agent::prompt;
+use crate::agent::templates::{DOT_ENV, PROMPT};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::{PrivateGit, Repository, Worktree};
+use crate::github;
+use crate::record::Record;
+use crate::session::Session;
+use crate::state::{durable, make_private};
+
+/// Where the parts of an instance's workspace are.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    /// The workspace.
+    pub(crate) dir: PathBuf,
+    /// The worktree, named after the repository.
+    pub(crate) worktree: PathBuf,
+    pub(crate) dot_env: PathBuf,
+    pub(crate) prompt: PathBuf,
+    /// The redacted log.
+    pub(crate) log: PathBuf,
+    /// Outside the workspace: raw output, the supervisor's own words, the logs of checks.
+    pub(crate) raw: PathBuf,
+}
+
+/// Files beside the worktree, whose names a repository could have too.
+const RESERVED: [&str; 4] = [".env", "prompt.md", "claude.log", "gate"];
+
+impl Paths {
+    /// Those of a claimed record.
+    pub(crate) fn of(session: &Session, record: &Record) -> Result<Self> {
+        let instance = &record.claimed()?.instance;
+        let name = record.repo.rsplit('/').next().unwrap_or("repository");
+        let name = if RESERVED.contains(&name) { "repository" } else { name };
+        let dir = session.loaded.workspaces(&session.environment)?.join(instance);
+        Ok(Self {
+            worktree: dir.join(name),
+            dot_env: dir.join(".env"),
+            prompt: dir.join("prompt.md"),
+            log: dir.join("claude.log"),
+            raw: session.loaded.logs().join(instance),
+            dir,
+        })
+    }
+
+    /// `<issue>.<attempt>.<session>.<what>` among the raw logs. The session keeps runs of one attempt apart: one
+    /// that ended in a usage limit does not count.
+    pub(crate) fn raw_file(&self, record: &Record, what: &str) -> PathBuf {
+        let attempt = record.claim.as_ref().map_or(1, |claim| claim.attempt);
+        let session = record.run.as_ref().and_then(|run| run.session_id.as_deref()).unwrap_or("none");
+        let session: String = session.chars().take(8).collect();
+        self.raw.join(format!("{}.{attempt}.{session}.{what}", record.number))
+    }
+}
+
+/// A workspace that is ready for an agent.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) paths: Paths,
+    pub(crate) worktree: Worktree,
+    pub(crate) base_sha: String,
+    pub(crate) dot_env: String,
+}
+
+/// Makes the workspace of a claimed record, or finds it as an earlier attempt left it. The caller holds the
+/// instance.
+pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
+    let (repository, private) = session.git()?;
+    let paths = Paths::of(session, record)?;
+    make_private(&paths.dir)?;
+    make_private(&paths.raw)?;
+    let claim = record.claimed()?;
+    let kept = match &claim.base_sha {
+        // The base is only written down once the worktree is complete.
+        Some(base) => repository.git_dir_of(&paths.worktree).ok().map(|git_dir| (base.clone(), git_dir)),
+        None => None,
+    };
+    let (base_sha, worktree) = match kept {
+        Some((base, git_dir)) => (base, Worktree { path: paths.worktree.clone(), git_dir }),
+        None => make_worktree(session, record, &repository, &private, &paths)?,
+    };
+    let workspaces = session.loaded.workspaces(&session.environment)?;
+    let repo_path = paths.worktree.display().to_string();
+    let values = prompt::prompt_values(record, &paths.dir.display().to_string(), &repo_path)?;
+    let prompt = prompt::render(PROMPT.name, &PROMPT.read(&workspaces)?, &values)?;
+    let values = BTreeMap::from([
+        ("issue_id", record.number.to_string()),
+        ("workspace_id", claim.instance.clone()),
+        ("branch_name", claim.branch.clone()),
+        ("repo_path", repo_path),
+    ]);
+    let dot_env = prompt::render(DOT_ENV.name, &DOT_ENV.read(&workspaces)?, &values)?;
+    durable::replace_cheaply(&paths.prompt, prompt.as_bytes())?;
+    durable::replace_cheaply(&paths.dot_env, dot_env.as_bytes())?;
+    Ok(Ready { paths, worktree, base_sha, dot_env })
+}
+
+fn make_worktree(
+    session: &Session,
+    record: &Record,
+    repository: &Repository,
+    private: &PrivateGit,
+    paths: &Paths,
+) -> Result<(String, Worktree)> {
+    let claim = record.claimed()?;
+    let now = session.clock.now();
+    if paths.worktree.symlink_metadata().is_ok() {
+        // A spawn that was killed half-way left it; no agent has seen it.
+        if let Ok(git_dir) = repository.git_dir_of(&paths.worktree) {
+            repository.forget_worktree(&git_dir)?;
+        }
+        discard(session, &paths.worktree)?;
+    }
+    let base_sha = private.fetch_base(&github::remote(session, &record.repo)?, &claim.base, now)?;
+    let worktree = {
+        let _lock = private.worktree_lock(now)?;
+        repository.add_worktree(&paths.worktree, &claim.branch, &base_sha)?
+    };
+    let full = format!("refs/heads/{}", claim.branch);
+    let head = repository.resolve(&full)?.unwrap_or_else(|| base_sha.clone());
+    let _slot = private.fill_slot(record.number, now)?;
+    private.fill(&worktree.path, &worktree.git_dir.join("index"), &head)?;
+    Ok((base_sha, worktree))
+}
+
+/// Moves something below the workspaces out of the way at once, and removes it. A link is removed, not followed.
+pub(crate) fn discard(session: &Session, path: &Path) -> Result<()> {
+    let trash = session.loaded.workspaces(&session.environment)?.join(".trash");
+    make_private(&trash)?;
+    let place = trash.join(uuid::Uuid::new_v4().to_string());
+    durable::rename(path, &place)?;
+    empty(&place)
+}
+
+/// Removes what earlier commands left in the trash; returns how many things.
+pub(crate) fn empty_trash(session: &Session) -> Result<usize> {
+    let trash = session.loaded.workspaces(&session.environment)?.join(".trash");
+    let Ok(entries) = std::fs::read_dir(&trash) else { return Ok(0) };
+    let mut emptied = 0;
+    for entry in entries.flatten() {
+        empty(&entry.path())?;
+        emptied += 1;
+    }
+    Ok(emptied)
+}
+
+fn empty(path: &Path) -> Result<()> {
+    let failed = || format!("cannot remove '{}'", path.display());
+    let about = match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        about => about.or_fail(Kind::CannotWrite, failed)?,
+    };
+    // remove_dir_all opens folders without following links.
+    let removed = if about.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.or_fail(Kind::CannotWrite, failed),
+    }
+}
+
+/// The commit at the end of a record's branch.
+pub(crate) fn head_of(repository: &Repository, record: &Record) -> Result<String> {
+    let branch = &record.claimed()?.branch;
+    repository.resolve(&format!("refs/heads/{branch}"))?.ok_or_else(|| {
+        Error::new(Kind::Failed, format!("issue #{}: the branch '{branch}' is gone", record.number))
+    })
+}

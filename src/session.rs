@@ -1,0 +1,208 @@
+//! What a running command has at hand: its name, the environment, the clock, the common options, and from
+//! them the configuration, the state directory and the output.
+
+use std::path::{Path, PathBuf};
+
+use crate::claims::{self, Claims};
+use crate::clock::Clock;
+use crate::config::{Loaded, STATE_DIR_NAME};
+use crate::environment::{self, Environment};
+use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::git::{Git, PrivateGit, Repository};
+use crate::output::{self, Format, Output, RECORD_COLUMNS};
+use crate::record::Record;
+use crate::redact::Redactor;
+use crate::state::{State, not_in_flight};
+
+/// The options every command has.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The state directory.
+    pub state_dir: Option<PathBuf>,
+    /// `owner/name`.
+    pub repo: Option<String>,
+    /// How stdout is written.
+    pub format: Option<Format>,
+    /// Only errors on stderr.
+    pub quiet: bool,
+    /// More on stderr.
+    pub verbose: bool,
+}
+
+/// A running command.
+#[derive(Debug)]
+pub struct Session {
+    /// Its name.
+    pub command: &'static str,
+    /// The environment, read once.
+    pub environment: Environment,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The common options.
+    pub options: Options,
+    folder: PathBuf,
+    /// The configuration, read once.
+    pub loaded: Loaded,
+    /// The state directory.
+    pub state: State,
+}
+
+impl Session {
+    /// Reads the environment and the configuration.
+    pub fn open(command: &'static str, environment: Environment, options: Options) -> Result<Self> {
+        let clock = clock(&environment)?;
+        let folder = std::env::current_dir().or_fail(Kind::Config, || "cannot tell the current folder")?;
+        let loaded = Loaded::find(options.config.as_deref(), &folder)?;
+        let dir = match &options.state_dir {
+            Some(dir) => folder.join(dir),
+            None => loaded.root.join(STATE_DIR_NAME),
+        };
+        let state = State::at(dir, clock, command);
+        Ok(Self { command, environment, clock, options, folder, loaded, state })
+    }
+
+    /// The folder the command was started in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The common options again, for a cq command that this one starts.
+    pub fn options_for_children(&self) -> Vec<String> {
+        let mut options = vec!["--state-dir".to_owned(), self.state.dir().display().to_string()];
+        if let Some(file) = &self.loaded.file {
+            options.extend(["--config".to_owned(), file.display().to_string()]);
+        }
+        if let Some(repo) = &self.options.repo {
+            options.extend(["--repo".to_owned(), repo.clone()]);
+        }
+        if self.options.quiet {
+            options.push("--quiet".to_owned());
+        }
+        if self.options.verbose {
+            options.push("--verbose".to_owned());
+        }
+        options
+    }
+
+    /// Claims, as the configuration wants them kept.
+    pub fn claims(&self) -> Box<dyn Claims> {
+        claims::of(&self.loaded, &self.state)
+    }
+
+    /// `owner/name`.
+    pub fn repo(&self) -> Result<String> {
+        self.loaded.repo(self.options.repo.as_deref(), &self.environment)
+    }
+
+    /// The record of an issue that must be in flight.
+    pub fn in_flight(&self, number: u64) -> Result<Record> {
+        self.state.get(number)?.ok_or_else(|| not_in_flight(number))
+    }
+
+    /// git, the owner's repository, and cq's own git directory.
+    pub fn git(&self) -> Result<(Repository, PrivateGit)> {
+        let git = Git::find(&self.environment)?;
+        let repository = Repository::open(&git, &self.loaded.repository(&self.environment)?)?;
+        let private = PrivateGit::open(&git, &self.state.dir().join("repo.git"), &repository)?;
+        Ok((repository, private))
+    }
+
+    /// Whether cq's output may be coloured.
+    pub fn colours(&self) -> bool {
+        let forced = self.environment.get(&environment::CLICOLOR_FORCE).is_some_and(|value| value != "0");
+        forced || (self.environment.get(&environment::NO_COLOR).is_none() && output::stdout_is_terminal())
+    }
+
+    /// Where records go.
+    pub fn records(&self) -> Output {
+        self.rows(RECORD_COLUMNS)
+    }
+
+    /// Where other rows go.
+    pub fn rows(&self, header: &'static [&'static str]) -> Output {
+        let format = self.options.format.unwrap_or_else(Format::suited_to_stdout);
+        Output::new(format, self.colours(), header)
+    }
+
+    /// Masks the secrets that this process knows.
+    pub fn redactor(&self) -> Redactor {
+        let config = &self.loaded.config;
+        let texts = [
+            (&config.github.token, "github.token"),
+            (&config.claude.api_key, "claude.apiKey"),
+            (&config.notifications.slack_webhook, "notifications.slackWebhook"),
+        ];
+        let configured = texts
+            .into_iter()
+            .filter_map(|(text, key)| text.as_ref()?.resolve(key, &self.environment).ok());
+        let inherited = [&environment::GITHUB_TOKEN, &environment::GH_TOKEN, &environment::ANTHROPIC_API_KEY]
+            .into_iter()
+            .filter_map(|variable| self.environment.get(variable).map(str::to_owned));
+        Redactor::knowing(configured.chain(inherited))
+    }
+
+    /// Runs `each` for every input; reports what fails and goes on with the next. Errors that no later record
+    /// can escape end the command: a closed pipe, a state that cannot be written.
+    pub fn for_each<T>(
+        &self,
+        inputs: impl Iterator<Item = Result<T>>,
+        mut each: impl FnMut(T) -> Result<()>,
+    ) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for input in inputs {
+            match input.and_then(&mut each) {
+                Ok(()) => {}
+                Err(error) if error.kind == Kind::ClosedPipe => break,
+                Err(error) if matches!(error.kind, Kind::CannotWrite | Kind::Internal) => return Err(error),
+                Err(error) => {
+                    self.complain(&error);
+                    tally.note(error.kind);
+                }
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Tells the person something, unless they asked for quiet.
+    pub fn note(&self, message: &str) {
+        if !self.options.quiet {
+            output::say(&format!("{}: {message}", self.command));
+        }
+    }
+
+    /// Tells the person something they only want to know with `-v`.
+    pub fn detail(&self, message: &str) {
+        if self.options.verbose {
+            output::say(&format!("{}: {message}", self.command));
+        }
+    }
+
+    /// Reports an error, secrets masked.
+    pub fn complain(&self, error: &Error) {
+        complain(self.command, error, &self.redactor());
+    }
+}
+
+/// Writes an error to stderr: what failed, on what, why, and what to do next.
+pub fn complain(command: &str, error: &Error, redactor: &Redactor) {
+    if error.kind == Kind::ClosedPipe {
+        return;
+    }
+    output::say(&redactor.redact(&format!("{command}: {error}")));
+    if let Some(hint) = &error.hint {
+        output::say(&redactor.redact(&format!("hint: {hint}")));
+    }
+}
+
+/// The machine's clock, or the one that `CQ_NOW` sets.
+pub(crate) fn clock(environment: &Environment) -> Result<Clock> {
+    match environment.get(&environment::CQ_NOW) {
+        None => Ok(Clock::System),
+        Some(text) => text
+            .parse()
+            .map(Clock::Fixed)
+            .or_fail(Kind::Config, || format!("CQ_NOW: '{text}' is not a time such as 2026-01-31T09:30:00Z")),
+    }
+}

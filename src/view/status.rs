@@ -1,0 +1,160 @@
+//! `cq-status`: what runs, for how long, at what cost.
+
+use std::time::Duration;
+
+use crate::clock::{Timestamp, span};
+use crate::error::{Error, Kind, Result, Tally};
+use crate::github::{self, Client, issues};
+use crate::output::{self, Format};
+use crate::record::{Outcome, Record, Status};
+use crate::sanitize;
+use crate::session::Session;
+use crate::state::instances;
+
+const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "STATUS", "TRY", "FOR", "COST", "TITLE", "LAST"];
+
+/// Shows everything in flight, or what is named; again and again with `watch` (seconds).
+pub fn run(session: &Session, only: &[String], watch: Option<u32>) -> Result<Tally> {
+    for name in only {
+        let is_issue = name.parse::<crate::input::IssueNumber>().is_ok();
+        if !is_issue && instances::number(name).is_none() {
+            return Err(Error::new(Kind::Usage, format!("'{name}' is neither an issue nor an instance")));
+        }
+    }
+    loop {
+        if watch.is_some() && output::stdout_is_terminal() {
+            output::print("\u{1b}[H\u{1b}[2J")?;
+        }
+        let tally = match show(session, only) {
+            Err(error) if error.kind == Kind::ClosedPipe => return Ok(Tally::default()),
+            result => result?,
+        };
+        match watch {
+            None => return Ok(tally),
+            Some(seconds) => std::thread::sleep(Duration::from_secs(u64::from(seconds.max(1)))),
+        }
+    }
+}
+
+fn show(session: &Session, only: &[String]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let records = session.state.in_flight(|error| {
+        session.complain(&error);
+        tally.note(Kind::Failed);
+    })?;
+    let now = session.clock.now();
+    let mut output = session.rows(COLUMNS);
+    let named = |record: &&Record| {
+        only.is_empty()
+            || only.iter().any(|name| {
+                name == record.instance() || name.parse().is_ok_and(|issue: crate::input::IssueNumber| issue.0 == record.number)
+            })
+    };
+    let mut shown: Vec<&Record> = records.iter().filter(named).collect();
+    shown.sort_by_key(|record| (record.status.map(|status| (status.is_final(), status)), record.number));
+    for record in &shown {
+        output.item(record, || row(record, now))?;
+    }
+    output.finish()?;
+    if let Some(stop) = session.state.stop()? {
+        session.note(&format!("stopped since {}: {}", stop.at.format("%FT%TZ"), stop.reason));
+    }
+    if let Some(limit) = session.state.limit()? {
+        session.note(&format!("no agent is started before {}: {}", limit.until.format("%FT%TZ"), limit.reason));
+    }
+    if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
+        let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
+        let capacity = session.loaded.config.capacity();
+        session.note(&format!("{active} of {capacity} places taken, {} in flight", records.len()));
+    }
+    if !only.is_empty() && shown.is_empty() {
+        return Err(Error::new(Kind::Failed, format!("nothing in flight is called {}", only.join(" or "))));
+    }
+    Ok(tally)
+}
+
+fn row(record: &Record, now: Timestamp) -> Vec<String> {
+    let run = record.run.as_ref();
+    let since = match (record.status, run) {
+        (Some(Status::InProgress), Some(run)) => run.started_at,
+        _ => record.history.last().map(|last| last.at),
+    };
+    let status = record.status.map_or("unclaimed", Status::name);
+    let last = match (&record.pull_request, record.outcome) {
+        (Some(pull), _) if !matches!(record.status, Some(Status::Failed)) => pull.url.clone(),
+        (_, Some(outcome)) if outcome != Outcome::Success => {
+            format!("{}: {}", outcome.name(), record.history.last().map_or("", |last| &last.why))
+        }
+        _ => record.history.last().map(|last| last.why.clone()).unwrap_or_default(),
+    };
+    vec![
+        record.instance().to_owned(),
+        format!("#{}", record.number),
+        status.to_owned(),
+        record.claim.as_ref().map_or_else(|| "-".to_owned(), |claim| claim.attempt.to_string()),
+        since.map_or_else(|| "-".to_owned(), |since| span((now - since).num_seconds())),
+        run.and_then(|run| run.cost_usd).map_or_else(|| "-".to_owned(), |cost| format!("${cost:.2}")),
+        sanitize::clip(&record.issue.title, 50).into_owned(),
+        sanitize::clip(&last, 100).into_owned(),
+    ]
+}
+
+/// `--explain`: why an issue is not running, or what it does.
+pub fn explain(session: &Session, number: u64) -> Result<Tally> {
+    let mut told = Vec::new();
+    let now = session.clock.now();
+    match session.state.get(number)? {
+        Some(record) => in_flight(session, &record, now, &mut told)?,
+        None => not_in_flight(session, number, &mut told)?,
+    }
+    if let Err(error) = session.state.refuse_when_stopped() {
+        told.push(error.to_string());
+    }
+    if let Err(error) = session.state.refuse_while_resting() {
+        told.push(error.to_string());
+    }
+    let lines: Vec<String> = told.iter().map(|line| format!("issue #{number}: {}\n", sanitize::line(line))).collect();
+    output::print(&lines.concat())?;
+    Ok(Tally::default())
+}
+
+fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<String>) -> Result<()> {
+    let status = record.status.map_or("unclaimed", Status::name);
+    told.push(format!("it is {status}, as {}", record.instance()));
+    told.extend(record.history.last().map(|last| format!("since {}: {}", last.at.format("%FT%TZ"), last.why)));
+    let not_before = record.claim.as_ref().and_then(|claim| claim.not_before);
+    let held = session.state.is_held(record.instance())?;
+    match record.status {
+        Some(Status::Queued) => match not_before {
+            Some(at) if at > now => told.push(format!("it may start in {}", span((at - now).num_seconds()))),
+            _ => told.push("it is due: cq-monitor | cq-spawn starts it".to_owned()),
+        },
+        Some(Status::InProgress | Status::Testing) if held => told.push("somebody works on it".to_owned()),
+        Some(Status::InProgress) => told.push("its supervisor is gone: cq-monitor decides what follows".to_owned()),
+        Some(Status::Testing) => told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned()),
+        Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Result<()> {
+    let records = session.state.in_flight(drop)?;
+    let active = records.iter().filter(|record| record.status.is_none_or(Status::is_active)).count();
+    let capacity = session.loaded.config.capacity();
+    told.push("nobody has claimed it".to_owned());
+    if active >= capacity {
+        told.push(format!("all {capacity} places are taken"));
+    }
+    if github::token(session)?.is_none() {
+        told.push("without a GitHub token it is not known whether it is eligible".to_owned());
+        return Ok(());
+    }
+    let issue = issues::get(&Client::open(session)?, &session.repo()?, number)?;
+    let reasons = session.loaded.config.rules().reasons(&issue);
+    if reasons.is_empty() {
+        told.push("it is eligible: cq-fetch | cq-claim takes it when its turn comes".to_owned());
+    }
+    told.extend(reasons);
+    Ok(())
+}
