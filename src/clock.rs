@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn spans_read_naturally() {
-        let cases = [(-4, "0 s"), (41, "41 s"), (150, "2 min"), (11_100, "3 h 05 min"), (187_300, "2 d 04 h")];
+        let cases =
+            [(-4, "0 s"), (41, "41 s"), (150, "2 min"), (11_100, "3 h 05 min"), (187_300, "2 d 04 h")];
         for (seconds, expected) in cases {
             assert_eq!(span(seconds), expected);
         }

@@ -97,11 +97,15 @@ pub fn check(record: &Record) -> Result<()> {
     }
     let size = record.issue.body.len();
     if size > LONGEST_BODY {
-        return refuse(format!("its body has {size} bytes, more than GitHub's limit of 65,536 characters allows"));
+        return refuse(format!(
+            "its body has {size} bytes, more than GitHub's limit of 65,536 characters allows"
+        ));
     }
     let size = record.issue.title.len();
     if size > LONGEST_TITLE {
-        return refuse(format!("its title has {size} bytes, more than GitHub's limit of 256 characters allows"));
+        return refuse(format!(
+            "its title has {size} bytes, more than GitHub's limit of 256 characters allows"
+        ));
     }
     Ok(())
 }
@@ -123,20 +127,25 @@ mod tests {
                 Err(error) => format!("{:?} {}", error.kind, &error.to_string()[..22]),
             })
             .collect();
-        assert_eq!(seen, [
-            "1",
-            "BadInput input line 2: key must",
-            "BadInput input line 4: longer t",
-            "BadInput input line 5: expected",
-            "BadInput input line 6: issue #0",
-            "BadInput input line 7: issue #4",
-            "3",
-        ]);
+        assert_eq!(
+            seen,
+            [
+                "1",
+                "BadInput input line 2: key must",
+                "BadInput input line 4: longer t",
+                "BadInput input line 5: expected",
+                "BadInput input line 6: issue #0",
+                "BadInput input line 7: issue #4",
+                "3",
+            ]
+        );
     }
 
     #[test]
     fn issue_numbers_are_plain() {
-        for (text, expected) in [("12", Some(12)), ("#12", Some(12)), ("0", None), ("-1", None), ("x", None), ("", None)] {
+        for (text, expected) in
+            [("12", Some(12)), ("#12", Some(12)), ("0", None), ("-1", None), ("x", None), ("", None)]
+        {
             assert_eq!(text.parse::<IssueNumber>().ok().map(|number| number.0), expected, "{text}");
         }
     }

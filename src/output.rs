@@ -3,6 +3,7 @@
 //! stdout is data: a table on a terminal, JSON Lines in a pipe, each line flushed as it comes. stderr is for
 //! people. A reader that goes away ends the command quietly.
 
+use std::fs::File;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
@@ -57,6 +58,14 @@ impl Write for Stdout {
         #[expect(clippy::disallowed_methods, reason = "this is the one place")]
         std::io::stdout().flush()
     }
+}
+
+/// stderr once more, for a program whose words go where ours go.
+pub fn stderr_handle() -> Result<File> {
+    use std::os::fd::AsFd;
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let handle = std::io::stderr().as_fd().try_clone_to_owned();
+    handle.map(File::from).or_fail(Kind::Internal, || "cannot pass on stderr")
 }
 
 /// Writes text to stdout as it is.
@@ -187,5 +196,9 @@ pub fn progress(length: usize, what: &'static str) -> Option<indicatif::Progress
 fn terminal_width() -> u16 {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let stdout = std::io::stdout();
-    rustix::termios::tcgetwinsize(&stdout).map(|size| size.ws_col).ok().filter(|width| *width > 0).unwrap_or(200)
+    rustix::termios::tcgetwinsize(&stdout)
+        .map(|size| size.ws_col)
+        .ok()
+        .filter(|width| *width > 0)
+        .unwrap_or(200)
 }

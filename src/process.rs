@@ -295,7 +295,8 @@ pub fn descendants() -> Vec<u32> {
 /// Takes leave of this process's children that have ended, except one that is waited for elsewhere.
 pub fn reap_zombies(except: Option<u32>) {
     let me = std::process::id();
-    for entry in table().iter().filter(|entry| entry.ended && entry.parent == me && Some(entry.pid) != except) {
+    for entry in table().iter().filter(|entry| entry.ended && entry.parent == me && Some(entry.pid) != except)
+    {
         let _ = waitpid(pid_of(entry.pid), WaitOptions::NOHANG);
     }
 }
@@ -343,7 +344,10 @@ mod tests {
 
     #[test]
     fn exits_and_output_are_reported() {
-        let cases = [("printf out; printf err >&2; exit 3", 3, "out", "err"), ("kill -9 $$", 137, "", "exit status 137")];
+        let cases = [
+            ("printf out; printf err >&2; exit 3", 3, "out", "err"),
+            ("kill -9 $$", 137, "", "exit status 137"),
+        ];
         for (script, exit, stdout, complaint) in cases {
             let finished = sh(script).run(Duration::from_secs(10)).unwrap();
             assert_eq!((finished.exit, finished.text().as_str()), (exit, stdout));
@@ -354,8 +358,12 @@ mod tests {
     #[test]
     fn the_environment_is_only_what_was_given() {
         let finished = sh("env").env("ONLY", "this").run(Duration::from_secs(10)).unwrap();
-        let names: Vec<_> = finished.text().lines().map(|line| line.split('=').next().unwrap().to_owned()).collect();
-        assert!(names.iter().all(|name| ["ONLY", "PWD", "SHLVL", "_", "OLDPWD"].contains(&name.as_str())), "{names:?}");
+        let names: Vec<_> =
+            finished.text().lines().map(|line| line.split('=').next().unwrap().to_owned()).collect();
+        assert!(
+            names.iter().all(|name| ["ONLY", "PWD", "SHLVL", "_", "OLDPWD"].contains(&name.as_str())),
+            "{names:?}"
+        );
     }
 
     #[test]
@@ -384,6 +392,9 @@ mod tests {
     fn a_missing_program_is_named() {
         let environment: Environment = [("PATH".to_owned(), "/nowhere".to_owned())].into_iter().collect();
         let error = find("claude", Path::new("/"), &environment).unwrap_err();
-        assert_eq!((error.kind, error.to_string().as_str()), (Kind::Config, "program 'claude' is not on PATH, or not executable"));
+        assert_eq!(
+            (error.kind, error.to_string().as_str()),
+            (Kind::Config, "program 'claude' is not on PATH, or not executable")
+        );
     }
 }

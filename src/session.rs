@@ -134,9 +134,8 @@ impl Session {
             (&config.claude.api_key, "claude.apiKey"),
             (&config.notifications.slack_webhook, "notifications.slackWebhook"),
         ];
-        let configured = texts
-            .into_iter()
-            .filter_map(|(text, key)| text.as_ref()?.resolve(key, &self.environment).ok());
+        let configured =
+            texts.into_iter().filter_map(|(text, key)| text.as_ref()?.resolve(key, &self.environment).ok());
         let inherited = [&environment::GITHUB_TOKEN, &environment::GH_TOKEN, &environment::ANTHROPIC_API_KEY]
             .into_iter()
             .filter_map(|variable| self.environment.get(variable).map(str::to_owned));

@@ -84,7 +84,8 @@ fn passed<'n>(environment: &Environment, names: impl Iterator<Item = &'n str>) -
 
 /// `NAME=value` lines; empty lines and `#` comments are passed over, and so is what has no name.
 fn parse_dot_env(text: &str) -> impl Iterator<Item = (String, String)> {
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     text.lines()
         .map(str::trim)
         .filter(|line| !line.starts_with('#'))

@@ -163,11 +163,23 @@ mod tests {
     #[test]
     fn events_are_told_briefly_and_unknown_ones_not_at_all() {
         let cases = [
-            (r#"{"type":"system","subtype":"init","session_id":"s","model":"m"}"#, vec!["session started, model m"]),
-            (r#"{"type":"assistant","message":{"content":[{"type":"text","text":"Hi\u001b[1m"}]}}"#, vec!["Hi\\e[1m"]),
-            (r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]}}"#, vec!["> Bash ls"]),
+            (
+                r#"{"type":"system","subtype":"init","session_id":"s","model":"m"}"#,
+                vec!["session started, model m"],
+            ),
+            (
+                r#"{"type":"assistant","message":{"content":[{"type":"text","text":"Hi\u001b[1m"}]}}"#,
+                vec!["Hi\\e[1m"],
+            ),
+            (
+                r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]}}"#,
+                vec!["> Bash ls"],
+            ),
             (r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"fine"}]}}"#, vec![]),
-            (r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"bad","is_error":true}]}}"#, vec!["< error: bad"]),
+            (
+                r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"bad","is_error":true}]}}"#,
+                vec!["< error: bad"],
+            ),
             (r#"{"type":"brand_new","x":1}"#, vec![]),
             ("not json", vec!["not json"]),
             ("[1,2]", vec!["[1,2]"]),
@@ -186,7 +198,10 @@ mod tests {
             "usage":{"input_tokens":5100,"output_tokens":230,"cache_read_input_tokens":2500},"result":"Fixed","session_id":"s"}"#;
         let said = read(Parser::Claude, line);
         let end = said.end.unwrap();
-        assert_eq!((end.num_turns, end.total_cost_usd, end.text().as_str()), (Some(3), Some(0.0255), "Fixed"));
+        assert_eq!(
+            (end.num_turns, end.total_cost_usd, end.text().as_str()),
+            (Some(3), Some(0.0255), "Fixed")
+        );
         assert_eq!(end.tokens().unwrap().cache_read, 2500);
         assert_eq!(said.session_id.as_deref(), Some("s"));
     }

@@ -66,7 +66,9 @@ fn judge_exit(evidence: &Evidence) -> (Outcome, String) {
 fn judge_claude(evidence: &Evidence, lingered: bool) -> (Outcome, String) {
     let Some(last) = &evidence.last else {
         return match evidence.exit {
-            Some(exit @ 129..) => (Outcome::Crashed, format!("ended by signal {} without a result", exit - 128)),
+            Some(exit @ 129..) => {
+                (Outcome::Crashed, format!("ended by signal {} without a result", exit - 128))
+            }
             Some(exit) => (Outcome::AgentError, format!("exit status {exit} without a result")),
             None => (Outcome::Crashed, "vanished without a result".to_owned()),
         };
@@ -78,7 +80,9 @@ fn judge_claude(evidence: &Evidence, lingered: bool) -> (Outcome, String) {
             Some(401 | 403) => (Outcome::Auth, format!("the agent could not log in: {said}")),
             Some(429) => (Outcome::UsageLimit, format!("usage limit: {said}")),
             _ if last.subtype == "error_max_budget_usd" => (Outcome::OverBudget, said.to_owned()),
-            _ if said.contains("/login") || said.starts_with("Credit balance") => (Outcome::Auth, said.to_owned()),
+            _ if said.contains("/login") || said.starts_with("Credit balance") => {
+                (Outcome::Auth, said.to_owned())
+            }
             _ => (Outcome::AgentError, if said.is_empty() { last.subtype.clone() } else { said.to_owned() }),
         };
     }
@@ -107,7 +111,13 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands in the table beside None")]
     fn last(is_error: bool, status: Option<u16>, text: &str) -> Option<Final> {
-        Some(Final { subtype: "success".into(), is_error, api_error_status: status, result: Some(text.into()), ..Final::default() })
+        Some(Final {
+            subtype: "success".into(),
+            is_error,
+            api_error_status: status,
+            result: Some(text.into()),
+            ..Final::default()
+        })
     }
 
     #[test]

@@ -160,7 +160,8 @@ mod tests {
     fn instructions_are_handed_over_unless_they_are_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let agent = Agent::configured(&Config::default()).unwrap();
-        let handed = || agent.arguments("id", folder.path()).iter().any(|argument| argument.ends_with("CLAUDE.md"));
+        let handed =
+            || agent.arguments("id", folder.path()).iter().any(|argument| argument.ends_with("CLAUDE.md"));
         assert!(!handed());
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("CLAUDE.md")).unwrap();
         assert!(!handed());

@@ -84,7 +84,8 @@ impl Claims for Local {
             drop(locked);
             return self.held(&wish);
         }
-        let active = locked.in_flight().values().filter(|summary| summary.status.is_none_or(Status::is_active));
+        let active =
+            locked.in_flight().values().filter(|summary| summary.status.is_none_or(Status::is_active));
         if active.count() >= terms.capacity {
             return Ok(Claimed::Full);
         }
@@ -164,11 +165,13 @@ impl Claims for Local {
                 status => {
                     let status = status.map_or("unclaimed", Status::name);
                     let message = format!("issue #{number} is {status} and cannot be released");
-                    Err(Error::new(Kind::Failed, message).hint(format!("end it first: cq-cleanup --force {instance}")))
+                    Err(Error::new(Kind::Failed, message)
+                        .hint(format!("end it first: cq-cleanup --force {instance}")))
                 }
             }
         })?;
-        self.state.log(&Event::about(&self.state, "released", number).with("instance", released.instance()))?;
+        self.state
+            .log(&Event::about(&self.state, "released", number).with("instance", released.instance()))?;
         Ok(released)
     }
 }
@@ -183,8 +186,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::Fixed("2026-01-01T00:00:00Z".parse().unwrap());
         let local = Local::new(State::at(folder.path().join(".cq"), clock, "cq-claim"), 10);
-        let terms =
-            Terms { capacity, workspaces: folder.path().join("w"), base: "main".to_owned(), lease_minutes: 10 };
+        let terms = Terms {
+            capacity,
+            workspaces: folder.path().join("w"),
+            base: "main".to_owned(),
+            lease_minutes: 10,
+        };
         (folder, local, terms)
     }
 
@@ -237,7 +244,9 @@ mod tests {
         won(local.claim(wish(1), &terms).unwrap());
         let index = local.state.dir().join("index.json");
         for damage in ["", "{\"clean\":false", "nonsense"] {
-            std::fs::File::create(&index).and_then(|mut file| std::io::Write::write_all(&mut file, damage.as_bytes())).unwrap();
+            std::fs::File::create(&index)
+                .and_then(|mut file| std::io::Write::write_all(&mut file, damage.as_bytes()))
+                .unwrap();
             assert!(matches!(local.claim(wish(1), &terms).unwrap(), Claimed::Held(_)));
         }
         std::fs::remove_file(&index).unwrap();

@@ -90,6 +90,9 @@ mod tests {
 
     #[test]
     fn branches_are_named_as_the_design_document_says() {
-        assert_eq!(branch_name(123, "2025-08-01T14:30:22Z".parse().unwrap()), "claude/issue-123-20250801143022");
+        assert_eq!(
+            branch_name(123, "2025-08-01T14:30:22Z".parse().unwrap()),
+            "claude/issue-123-20250801143022"
+        );
     }
 }

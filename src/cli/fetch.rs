@@ -45,7 +45,10 @@ pub(super) const PAGE: Page = Page {
     examples: &[
         ("cq-fetch | cq-claim | cq-spawn", "start work on what is ready, and return"),
         ("cq-fetch --all --format table", "show every open issue, and why it is not taken"),
-        ("gh issue list --json number,title,body,labels | cq-fetch --from -", "take what another program selected"),
+        (
+            "gh issue list --json number,title,body,labels | cq-fetch --from -",
+            "take what another program selected",
+        ),
     ],
     variables: &[UsedBy::GitHub],
 };

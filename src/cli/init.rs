@@ -47,6 +47,9 @@ impl Arguments for Init {
     }
 
     fn run(&self, session: &Session) -> Result<Tally> {
-        init::run(session, &init::Wish { base: self.base.clone(), labels: self.labels, dry_run: self.dry_run })
+        init::run(
+            session,
+            &init::Wish { base: self.base.clone(), labels: self.labels, dry_run: self.dry_run },
+        )
     }
 }

@@ -51,9 +51,15 @@ pub fn command_table() -> String {
     head.to_owned() + &rows.collect::<String>()
 }
 
+/// The date on the pages: that of the release.
+const RELEASED: &str = "2026-11-22";
+
 /// Files that the pages of all commands name.
 const FILES: [(&str, &str); 6] = [
-    ("orchestrator-config.json", "the configuration; its JSON Schema is schemas/orchestrator-config.schema.json"),
+    (
+        "orchestrator-config.json",
+        "the configuration; its JSON Schema is schemas/orchestrator-config.schema.json",
+    ),
     (".cq/records/123.json", "one file per issue in flight: the truth"),
     (".cq/events.jsonl", "every change of status and every write to GitHub, one JSON object a line"),
     (".cq/stop, .cq/limit.json", "the stop in force, and the moment before which no agent is started"),
@@ -63,7 +69,7 @@ const FILES: [(&str, &str); 6] = [
 
 fn man_page(page: &Page) -> Result<String> {
     let command = (page.arguments)();
-    let man = Man::new(command.clone()).manual("cq manual");
+    let man = Man::new(command.clone()).manual("cq manual").date(RELEASED);
     let mut text = Vec::new();
     let failed = || format!("cannot write the page of {}", page.name);
     man.render_title(&mut text).or_fail(Kind::Internal, failed)?;

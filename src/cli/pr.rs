@@ -54,7 +54,11 @@ impl Arguments for Pr {
         } else if numbers.is_empty() {
             pull_request::run(session, self.dry_run, input::stdin_or_usage()?)
         } else {
-            pull_request::run(session, self.dry_run, numbers.into_iter().map(|number| session.in_flight(number)))
+            pull_request::run(
+                session,
+                self.dry_run,
+                numbers.into_iter().map(|number| session.in_flight(number)),
+            )
         }
     }
 }

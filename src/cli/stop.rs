@@ -12,6 +12,7 @@ use crate::upkeep::stop;
 ///
 /// While a stop is in force nothing is claimed, started, pushed or opened; every command says so and ends with 75.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(name = "cq-stop", version, group = ArgGroup::new("what").required(true))]
 pub struct Stop {
     #[command(flatten)]

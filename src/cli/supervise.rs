@@ -35,7 +35,10 @@ pub(super) const PAGE: Page = Page {
     arguments: arguments_of::<Supervise>,
     reads: "state",
     writes: "the finished record",
-    examples: &[("cq-supervise --onward claude-instance-1", "run a queued instance to its pull request, in the foreground")],
+    examples: &[(
+        "cq-supervise --onward claude-instance-1",
+        "run a queued instance to its pull request, in the foreground",
+    )],
     variables: &[UsedBy::GitHub, UsedBy::Agents],
 };
 

@@ -20,7 +20,9 @@ fn walk(value: &Value, schema: &Value, whole: &Value, path: &str) -> Result<()> 
             let Some(known) = schema.get("properties").and_then(Value::as_object) else {
                 // A map with free keys: only the values have a shape.
                 let inner = schema.get("additionalProperties").unwrap_or(&Value::Null);
-                return fields.iter().try_for_each(|(key, value)| walk(value, inner, whole, &join(path, key)));
+                return fields
+                    .iter()
+                    .try_for_each(|(key, value)| walk(value, inner, whole, &join(path, key)));
             };
             for (key, value) in fields {
                 let Some(inner) = known.get(key) else {
@@ -84,11 +86,31 @@ mod tests {
     fn the_nearest_known_key_is_named() {
         let cases = [
             (r#"{"githup":{}}"#, "unknown key 'githup'", "did you mean 'github'?"),
-            (r#"{"github":{"exludeLabels":[]}}"#, "unknown key 'github.exludeLabels'", "did you mean 'excludeLabels'?"),
-            (r#"{"queue":{"max_concurrent_issues":1}}"#, "unknown key 'queue.max_concurrent_issues'", "did you mean 'maxConcurrentIssues'?"),
-            (r#"{"qualityGates":[{"nmae":"x"}]}"#, "unknown key 'qualityGates[0].nmae'", "did you mean 'name'?"),
-            (r#"{"agents":{"mine":{"comand":[]}}}"#, "unknown key 'agents.mine.comand'", "did you mean 'command'?"),
-            (r#"{"claude":{"zzzzzz":1}}"#, "unknown key 'claude.zzzzzz'", "known here: apiKey, maxInstances, timeoutMinutes"),
+            (
+                r#"{"github":{"exludeLabels":[]}}"#,
+                "unknown key 'github.exludeLabels'",
+                "did you mean 'excludeLabels'?",
+            ),
+            (
+                r#"{"queue":{"max_concurrent_issues":1}}"#,
+                "unknown key 'queue.max_concurrent_issues'",
+                "did you mean 'maxConcurrentIssues'?",
+            ),
+            (
+                r#"{"qualityGates":[{"nmae":"x"}]}"#,
+                "unknown key 'qualityGates[0].nmae'",
+                "did you mean 'name'?",
+            ),
+            (
+                r#"{"agents":{"mine":{"comand":[]}}}"#,
+                "unknown key 'agents.mine.comand'",
+                "did you mean 'command'?",
+            ),
+            (
+                r#"{"claude":{"zzzzzz":1}}"#,
+                "unknown key 'claude.zzzzzz'",
+                "known here: apiKey, maxInstances, timeoutMinutes",
+            ),
         ];
         for (text, message, hint) in cases {
             let error = Config::parse(text).unwrap_err();
@@ -99,7 +121,9 @@ mod tests {
 
     #[test]
     fn free_keys_stay_free() {
-        for text in [r#"{"agents":{"any-name":{"envSet":{"ANY":"x"}}}}"#, r#"{"github":{"priorityLabels":{"a":0}}}"#] {
+        for text in
+            [r#"{"agents":{"any-name":{"envSet":{"ANY":"x"}}}}"#, r#"{"github":{"priorityLabels":{"a":0}}}"#]
+        {
             Config::parse(text).unwrap();
         }
     }

@@ -118,7 +118,13 @@ fn classify(said: &str) -> (Kind, Option<&'static str>) {
     let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
     if says(&["No space left on device", "Read-only file system", "Disk quota exceeded"]) {
         (Kind::CannotWrite, None)
-    } else if says(&["Authentication failed", "could not read Username", "error: 401", "error: 403", "Permission to"]) {
+    } else if says(&[
+        "Authentication failed",
+        "could not read Username",
+        "error: 401",
+        "error: 403",
+        "Permission to",
+    ]) {
         (Kind::NotPermitted, Some("the token needs 'contents: write' on this repository"))
     } else if says(&["GH006", "GH013", "protected branch hook declined"]) {
         (Kind::NotPermitted, Some("the branch is protected on GitHub"))
@@ -147,9 +153,15 @@ mod tests {
     fn what_git_complains_about_decides_the_status() {
         let cases = [
             ("fatal: Authentication failed for 'https://x/'", Kind::NotPermitted),
-            ("fatal: unable to access 'https://x/': The requested URL returned error: 403", Kind::NotPermitted),
+            (
+                "fatal: unable to access 'https://x/': The requested URL returned error: 403",
+                Kind::NotPermitted,
+            ),
             ("fatal: unable to access 'https://x/': Could not resolve host: x", Kind::Unavailable),
-            ("fatal: unable to access 'https://x/': The requested URL returned error: 500", Kind::Unavailable),
+            (
+                "fatal: unable to access 'https://x/': The requested URL returned error: 500",
+                Kind::Unavailable,
+            ),
             ("remote: error: GH006: Protected branch update failed", Kind::NotPermitted),
             ("fatal: write error: No space left on device", Kind::CannotWrite),
             ("fatal: not something we can merge", Kind::Failed),

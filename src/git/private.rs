@@ -48,7 +48,9 @@ impl PrivateGit {
                 .run(LOCAL_DEADLINE)?
                 .text();
             let config = match format.as_str() {
-                "sha256" => "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n",
+                "sha256" => {
+                    "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+                }
                 _ => "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
             };
             durable::replace(&dir.join("config"), config.as_bytes())?;
@@ -155,26 +157,40 @@ impl PrivateGit {
 
     /// The tree of a commit.
     pub fn tree_of(&self, sha: &str) -> Result<String> {
-        let found = self.run("find the tree", &["rev-parse", "--verify", "--end-of-options", &format!("{sha}^{{tree}}")])?;
+        let found = self.run(
+            "find the tree",
+            &["rev-parse", "--verify", "--end-of-options", &format!("{sha}^{{tree}}")],
+        )?;
         Ok(found.text())
     }
 
     /// How many commits `head` has that `base` has not.
     pub fn commits_ahead(&self, base: &str, head: &str) -> Result<u64> {
-        let counted = self.run("count commits", &["rev-list", "--count", "--end-of-options", &format!("{base}..{head}")])?;
+        let counted = self
+            .run("count commits", &["rev-list", "--count", "--end-of-options", &format!("{base}..{head}")])?;
         counted.text().parse().or_fail(Kind::Internal, || "git rev-list --count gave no number")
     }
 
     /// The subjects of those commits, oldest first.
     pub fn subjects(&self, base: &str, head: &str) -> Result<Vec<String>> {
         let range = format!("{base}..{head}");
-        let listed = self.run("list commits", &["log", "--reverse", "--format=%s", "--end-of-options", &range])?;
+        let listed =
+            self.run("list commits", &["log", "--reverse", "--format=%s", "--end-of-options", &range])?;
         Ok(listed.text().lines().map(str::to_owned).collect())
     }
 
     /// What changed between two commits, as `git diff --stat` prints it.
     pub fn diff_stat(&self, base: &str, head: &str) -> Result<String> {
-        let args = ["diff", "--stat=80", "--stat-count=30", "--no-ext-diff", "--no-textconv", "--end-of-options", base, head];
+        let args = [
+            "diff",
+            "--stat=80",
+            "--stat-count=30",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--end-of-options",
+            base,
+            head,
+        ];
         Ok(self.run("compare", &args)?.text())
     }
 
@@ -201,7 +217,13 @@ impl PrivateGit {
 
     /// Commits everything in a folder that differs from `head`, ignored files left out. Returns the new commit,
     /// or none where nothing differs. Neither the folder's index nor any ref is touched.
-    pub fn commit_all(&self, folder: &Path, head: &str, message: &str, by: &Identity) -> Result<Option<String>> {
+    pub fn commit_all(
+        &self,
+        folder: &Path,
+        head: &str,
+        message: &str,
+        by: &Identity,
+    ) -> Result<Option<String>> {
         let scratch = tempfile::Builder::new()
             .prefix("index-")
             .tempdir_in(&self.dir)
@@ -215,7 +237,11 @@ impl PrivateGit {
                 .env("GIT_WORK_TREE", folder.display().to_string())
                 .env("GIT_INDEX_FILE", &index)
                 .run(LOCAL_DEADLINE)?;
-            if done.success() { Ok(done) } else { Err(complaint(&format!("read '{}'", folder.display()), &done)) }
+            if done.success() {
+                Ok(done)
+            } else {
+                Err(complaint(&format!("read '{}'", folder.display()), &done))
+            }
         };
         in_folder(&["read-tree", head])?;
         in_folder(&["add", "--all"])?;
@@ -238,7 +264,14 @@ impl PrivateGit {
     /// The commit that a branch of the remote points to; none if it has no such branch.
     pub fn remote_head(&self, remote: &Remote, branch: &str) -> Result<Option<String>> {
         let full = format!("refs/heads/{branch}");
-        let ask = self.program().args(["ls-remote", "--quiet", "--refs", "--end-of-options", &remote.address, &full]);
+        let ask = self.program().args([
+            "ls-remote",
+            "--quiet",
+            "--refs",
+            "--end-of-options",
+            &remote.address,
+            &full,
+        ]);
         let done = remote.authorize(ask).run(REMOTE_DEADLINE)?;
         if !done.success() {
             return Err(complaint(&format!("ask '{}'", remote.address), &done));
@@ -274,6 +307,7 @@ impl PrivateGit {
 }
 
 fn is_fresh(stamp: &Path, this: &str) -> bool {
-    let age = std::fs::metadata(stamp).and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
+    let age =
+        std::fs::metadata(stamp).and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
     age.is_some_and(|age| age < FRESH) && std::fs::read_to_string(stamp).is_ok_and(|text| text == this)
 }

@@ -24,9 +24,8 @@ impl Remote {
     /// A remote with a token, which is sent only to the server that it belongs to.
     pub fn with_token(address: impl Into<String>, server: &Url, token: &str) -> Self {
         let address = address.into();
-        let belongs = Url::parse(&address).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.origin() == server.origin()
-        });
+        let belongs = Url::parse(&address)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin() == server.origin());
         let origin = format!("{}/", server.origin().ascii_serialization());
         Self { address, credentials: belongs.then(|| (origin, token.to_owned())) }
     }

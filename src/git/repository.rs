@@ -82,7 +82,13 @@ impl Repository {
 
     /// The commit a full ref name points to; none if there is no such ref.
     pub fn resolve(&self, name: &str) -> Result<Option<String>> {
-        let found = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])?;
+        let found = self.run(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &format!("{name}^{{commit}}"),
+        ])?;
         Ok(found.success().then(|| found.text()))
     }
 

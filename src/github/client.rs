@@ -143,7 +143,8 @@ impl Client {
             .limit(LONGEST_BODY)
             .read_to_string()
             .or_fail(Kind::Unavailable, || "the answer broke off, or is too long")?;
-        let body: Option<Value> = if text.is_empty() { Some(Value::Null) } else { serde_json::from_str(&text).ok() };
+        let body: Option<Value> =
+            if text.is_empty() { Some(Value::Null) } else { serde_json::from_str(&text).ok() };
         if (200..300).contains(&status) {
             let body = body.ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not JSON"))?;
             return Ok(Answer { body, next: links::next(response.headers()) });
@@ -162,17 +163,19 @@ impl Client {
                 .unwrap_or(60)
                 .max(1);
             let until = self.now + chrono::TimeDelta::seconds(seconds);
-            let hint = format!("try again after {}", until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+            let hint =
+                format!("try again after {}", until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
             return Error::because(Kind::TryAgain, refusal, "the rate limit is reached").hint(hint);
         }
         match status {
             401 => Error::because(Kind::NotPermitted, refusal, "not signed in")
                 .hint("the token is wrong or has expired; set GITHUB_TOKEN"),
-            403 => Error::because(Kind::NotPermitted, refusal, "not permitted").hint(
-                "the token needs 'issues', 'pull requests' and 'contents' of this repository",
-            ),
-            404 if self.token.is_none() => Error::because(Kind::NotPermitted, refusal, "not there, or not public")
-                .hint("set GITHUB_TOKEN to read a private repository"),
+            403 => Error::because(Kind::NotPermitted, refusal, "not permitted")
+                .hint("the token needs 'issues', 'pull requests' and 'contents' of this repository"),
+            404 if self.token.is_none() => {
+                Error::because(Kind::NotPermitted, refusal, "not there, or not public")
+                    .hint("set GITHUB_TOKEN to read a private repository")
+            }
             404 => Error::because(Kind::NotPermitted, refusal, "not there, or not visible to this token")
                 .hint("check the repository's name (--repo) and the token's permissions"),
             500.. | 408 => Error::because(Kind::Unavailable, refusal, "GitHub is in trouble"),
@@ -221,7 +224,10 @@ mod tests {
                 "Validation Failed: A pull request already exists for o:b.",
             ),
             (json!({"message": "Validation Failed", "errors": ["plain"]}), "Validation Failed: plain"),
-            (json!({"message": "Validation Failed", "errors": [{"field": "head", "code": "invalid"}]}), "Validation Failed: head: invalid"),
+            (
+                json!({"message": "Validation Failed", "errors": [{"field": "head", "code": "invalid"}]}),
+                "Validation Failed: head: invalid",
+            ),
             (json!([]), "no message"),
         ];
         for (body, expected) in cases {

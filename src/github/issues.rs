@@ -10,12 +10,12 @@ use crate::record::{Issue, Record};
 /// issues; new ones that arrive meanwhile can show an issue twice.
 pub fn open(client: &Client, repo: &str, label: Option<&str>, mut each: impl FnMut(Record)) -> Result<()> {
     // Ascending by creation: what is opened meanwhile comes last and shifts no page.
-    let mut query =
-        vec![("state", "open"), ("sort", "created"), ("direction", "asc"), ("per_page", "100")];
+    let mut query = vec![("state", "open"), ("sort", "created"), ("direction", "asc"), ("per_page", "100")];
     query.extend(label.map(|label| ("labels", label)));
     let first = client.address(&format!("repos/{repo}/issues"), &query)?;
     client.pages(first, |page| {
-        let issues = page.as_array().ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not a list"))?;
+        let issues =
+            page.as_array().ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not a list"))?;
         for issue in issues.iter().filter(|issue| !is_pull_request(issue)) {
             each(from_json(issue, Some(repo))?);
         }
@@ -32,7 +32,6 @@ pub fn get(client: &Client, repo: &str, number: u64) -> Result<Record> {
     }
     from_json(&issue, Some(repo))
 }
-
 
 fn is_pull_request(issue: &Value) -> bool {
     issue.get("pull_request").is_some_and(|value| !value.is_null())
@@ -62,7 +61,12 @@ pub fn parse_file(text: &str) -> Result<Vec<(String, Value)>> {
                 let value = serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned()));
                 (format!("line {}", number + 1), value)
             };
-            return Ok(text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect());
+            return Ok(text
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| !line.trim().is_empty())
+                .map(line)
+                .collect());
         }
     };
     Ok(items.into_iter().enumerate().map(|(index, item)| (format!("issue {}", index + 1), item)).collect())
@@ -75,7 +79,8 @@ pub fn from_json(value: &Value, repo: Option<&str>) -> Result<Record> {
         return Record::from_json(&value.to_string());
     }
     let object = value.as_object().ok_or_else(|| bad("not a JSON object"))?;
-    let number = value["number"].as_u64().filter(|number| *number > 0).ok_or_else(|| bad("no issue number"))?;
+    let number =
+        value["number"].as_u64().filter(|number| *number > 0).ok_or_else(|| bad("no issue number"))?;
     let title = value["title"].as_str().ok_or_else(|| bad("no title"))?;
     let url = ["html_url", "url"].iter().find_map(|key| value[*key].as_str()).unwrap_or_default();
     let repo = repo.map(str::to_owned).or_else(|| repo_of(url)).ok_or_else(|| {
@@ -84,13 +89,18 @@ pub fn from_json(value: &Value, repo: Option<&str>) -> Result<Record> {
     })?;
     let time = |rest: &str, gh: &str| {
         let text = object.get(rest).or_else(|| object.get(gh)).and_then(Value::as_str);
-        text.map(|text| text.parse().or_fail(Kind::BadInput, || format!("'{rest}' is not a time"))).transpose()
+        text.map(|text| text.parse().or_fail(Kind::BadInput, || format!("'{rest}' is not a time")))
+            .transpose()
     };
     let issue = Issue {
         title: title.to_owned(),
         body: value["body"].as_str().unwrap_or_default().to_owned(),
         labels: names(&value["labels"], "name"),
-        author: ["user", "author"].iter().find_map(|key| value[*key]["login"].as_str()).unwrap_or_default().to_owned(),
+        author: ["user", "author"]
+            .iter()
+            .find_map(|key| value[*key]["login"].as_str())
+            .unwrap_or_default()
+            .to_owned(),
         author_association: value["author_association"].as_str().map(str::to_owned),
         url: url.to_owned(),
         state: value["state"].as_str().unwrap_or("open").to_ascii_lowercase(),
@@ -157,8 +167,14 @@ mod tests {
             (json!([]), "not a JSON object"),
             (json!({"title": "t"}), "no issue number"),
             (json!({"number": 1}), "no title"),
-            (json!({"number": 1, "title": "t"}), "no repository is configured, and the issue's address names none"),
-            (json!({"number": 1, "title": "t", "url": "https://x/o/r/issues/1", "created_at": "soon"}), "'created_at' is not a time"),
+            (
+                json!({"number": 1, "title": "t"}),
+                "no repository is configured, and the issue's address names none",
+            ),
+            (
+                json!({"number": 1, "title": "t", "url": "https://x/o/r/issues/1", "created_at": "soon"}),
+                "'created_at' is not a time",
+            ),
         ];
         for (value, expected) in cases {
             let error = from_json(&value, None).unwrap_err().to_string();

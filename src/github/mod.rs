@@ -32,7 +32,8 @@ impl Endpoints {
     pub fn of(environment: &Environment) -> Result<Self> {
         let address = |variable: &Variable, default: &str| -> Result<Url> {
             let text = environment.get(variable).unwrap_or(default);
-            let url = Url::parse(text).or_fail(Kind::Config, || format!("{}: '{text}' is no address", variable.name))?;
+            let url = Url::parse(text)
+                .or_fail(Kind::Config, || format!("{}: '{text}' is no address", variable.name))?;
             if matches!(url.scheme(), "http" | "https") && url.has_host() {
                 return Ok(url);
             }
@@ -57,7 +58,9 @@ pub fn token(session: &Session) -> Result<Option<String>> {
     match &session.loaded.config.github.token {
         Some(text) => text.resolve("github.token", environment).map(Some),
         None => {
-            let found = environment.get(&environment::GITHUB_TOKEN).or_else(|| environment.get(&environment::GH_TOKEN));
+            let found = environment
+                .get(&environment::GITHUB_TOKEN)
+                .or_else(|| environment.get(&environment::GH_TOKEN));
             Ok(found.map(str::to_owned))
         }
     }

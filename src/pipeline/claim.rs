@@ -34,11 +34,8 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         may_be_claimed(&record, repo.as_deref())?;
         let number = record.number;
         let is_new = record.claim.is_none();
-        let claimed = if wish.dry_run {
-            would_claim(&session.state, record)
-        } else {
-            claims.claim(record, &terms)?
-        };
+        let claimed =
+            if wish.dry_run { would_claim(&session.state, record) } else { claims.claim(record, &terms)? };
         match claimed {
             Claimed::Won(record) => {
                 left -= usize::from(is_new);
@@ -85,7 +82,10 @@ pub fn release(session: &Session, number: u64) -> Result<Record> {
 /// What `--dry-run` says of `--retry` and `--release`.
 pub fn would_change(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
-    session.note(&format!("would change issue #{number}, which is {}", record.status.map_or("unclaimed", Status::name)));
+    session.note(&format!(
+        "would change issue #{number}, which is {}",
+        record.status.map_or("unclaimed", Status::name)
+    ));
     Ok(record)
 }
 
@@ -95,7 +95,8 @@ fn may_be_claimed(record: &Record, repo: Option<&str>) -> Result<()> {
     if let Some(repo) = repo
         && !repo.eq_ignore_ascii_case(&record.repo)
     {
-        let message = format!("issue #{number} is of {}, but this state directory is for {repo}", record.repo);
+        let message =
+            format!("issue #{number} is of {}, but this state directory is for {repo}", record.repo);
         return Err(Error::new(Kind::BadInput, message));
     }
     if !record.reasons.is_empty() {

@@ -209,12 +209,7 @@ struct Work {
 }
 
 /// Keeps uncommitted files and commits that were not pushed under `refs/cq/rescue/<issue>/<attempt>`.
-fn rescue(
-    record: &Record,
-    paths: &Paths,
-    repository: &Repository,
-    private: &PrivateGit,
-) -> Result<Work> {
+fn rescue(record: &Record, paths: &Paths, repository: &Repository, private: &PrivateGit) -> Result<Work> {
     let claim = record.claimed()?;
     let Some(head) = repository.resolve(&format!("refs/heads/{}", claim.branch))? else {
         return Ok(Work { head: None, rescued: None });

@@ -73,7 +73,10 @@ pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Reco
         if reasons.is_empty() {
             return Ok(record);
         }
-        Err(Error::new(Kind::NotPermitted, format!("issue #{number} is not eligible: {}", reasons.join("; "))))
+        Err(Error::new(
+            Kind::NotPermitted,
+            format!("issue #{number} is not eligible: {}", reasons.join("; ")),
+        ))
     };
     Ok(numbers.into_iter().map(one).collect())
 }
@@ -182,6 +185,8 @@ fn labelled() -> Trust {
         approved_by: None,
         approved_at: None,
         content_sha256: None,
-        reasons: vec!["labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned()],
+        reasons: vec![
+            "labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned(),
+        ],
     }
 }

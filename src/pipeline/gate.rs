@@ -76,8 +76,7 @@ fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
     let tree = private.tree_of(&head)?;
-    let has_verdict =
-        |gates: &Gates| gates.tree == tree && gates.verdict != GateVerdict::Unevaluated;
+    let has_verdict = |gates: &Gates| gates.tree == tree && gates.verdict != GateVerdict::Unevaluated;
     if !wish.again && record.gates.as_ref().is_some_and(has_verdict) {
         return Ok(record);
     }
@@ -163,7 +162,8 @@ fn check(
         None | Some(126 | 127 | 128..) => GateVerdict::Unevaluated,
         Some(_) => GateVerdict::Failed,
     };
-    redact_file(session, &mut file).or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
+    redact_file(session, &mut file)
+        .or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
     Ok(Check {
         name: gate.name.clone(),
         command: gate.command.clone(),
@@ -244,8 +244,14 @@ fn write_down(session: &Session, number: u64, token: &str, gates: Gates) -> Resu
 fn feedback(gates: &Gates) -> String {
     let red = gates.checks.iter().filter(|check| check.verdict == GateVerdict::Failed);
     let told = red.map(|check| {
-        let exit = check.exit.map_or_else(|| "no exit status".to_owned(), |exit| format!("exit status {exit}"));
-        format!("The check '{}' failed ({}, {exit}):\n{}", check.name, check.command.join(" "), tail(Path::new(&check.log)))
+        let exit =
+            check.exit.map_or_else(|| "no exit status".to_owned(), |exit| format!("exit status {exit}"));
+        format!(
+            "The check '{}' failed ({}, {exit}):\n{}",
+            check.name,
+            check.command.join(" "),
+            tail(Path::new(&check.log))
+        )
     });
     told.collect::<Vec<_>>().join("\n\n")
 }

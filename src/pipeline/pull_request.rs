@@ -77,7 +77,10 @@ fn refuse_unfit(session: &Session, record: &Record, private: &PrivateGit, head: 
     let number = record.number;
     let claim = record.claimed()?;
     let refuse = |why: String| Err(Error::new(Kind::NotPermitted, format!("issue #{number}: {why}")));
-    if !claim.branch.starts_with(OURS) || claim.branch == claim.base || claim.branch == session.loaded.config.git.base {
+    if !claim.branch.starts_with(OURS)
+        || claim.branch == claim.base
+        || claim.branch == session.loaded.config.git.base
+    {
         return refuse(format!("'{}' is not a branch of cq", claim.branch));
     }
     let Some(gates) = &record.gates else {
@@ -114,10 +117,13 @@ fn push(
         && repository.resolve(there)?.is_none()
     {
         let message = format!("issue #{}: somebody else has pushed to '{branch}'", record.number);
-        return Err(Error::new(Kind::Failed, message).hint("look at the branch on GitHub; cq does not overwrite it"));
+        return Err(
+            Error::new(Kind::Failed, message).hint("look at the branch on GitHub; cq does not overwrite it")
+        );
     }
     private.push(&remote, head, branch, there.as_deref())?;
-    let event = Event::about(&session.state, "push", record.number).with("branch", branch.as_str()).with("sha", head);
+    let event =
+        Event::about(&session.state, "push", record.number).with("branch", branch.as_str()).with("sha", head);
     session.state.log(&event)
 }
 
@@ -127,7 +133,12 @@ fn open(session: &Session, record: &Record, proposal: &Proposal) -> Result<PullR
         Some(there) => there,
         None => pulls::open(&client, &record.repo, proposal)?,
     };
-    pulls::add_labels(&client, &record.repo, pull_request.number, &session.loaded.config.pull_request.labels)?;
+    pulls::add_labels(
+        &client,
+        &record.repo,
+        pull_request.number,
+        &session.loaded.config.pull_request.labels,
+    )?;
     let event = Event::about(&session.state, "pull-request", record.number)
         .with("number", pull_request.number)
         .with("url", pull_request.url.as_str());
@@ -153,7 +164,8 @@ fn propose(session: &Session, record: &Record, private: &PrivateGit, head: &str)
     let base = claim.base_sha.as_deref().unwrap_or(&claim.base);
     let workspaces = session.loaded.workspaces(&session.environment)?;
     let run = record.run.clone().unwrap_or_default();
-    let list = |lines: Vec<String>| lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n");
+    let list =
+        |lines: Vec<String>| lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n");
     let subjects = private.subjects(base, head)?.iter().map(|subject| harmless(subject)).collect();
     let duration = run.started_at.zip(run.ended_at).map_or(0, |(from, to)| (to - from).num_seconds());
     let values = BTreeMap::from([

@@ -136,7 +136,9 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
         }
     }
     let now = session.clock.now();
-    if let Some(not_before) = claim.not_before.filter(|not_before| status == Status::Queued && *not_before > now) {
+    if let Some(not_before) =
+        claim.not_before.filter(|not_before| status == Status::Queued && *not_before > now)
+    {
         session.note(&format!("issue #{number} is not due before {}", not_before.format("%FT%TZ")));
         return Ok(Begun::NotDue);
     }
@@ -152,7 +154,8 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     let log_file = log_file.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
     let log_begins = log_file.metadata().map(|about| about.len()).unwrap_or_default();
     let (said, speaks) = std::io::pipe().or_fail(Kind::Internal, || "cannot make a pipe")?;
-    let mut arguments: Vec<String> = vec!["--lock-on-stdin".to_owned(), "--format".to_owned(), "jsonl".to_owned()];
+    let mut arguments: Vec<String> =
+        vec!["--lock-on-stdin".to_owned(), "--format".to_owned(), "jsonl".to_owned()];
     if !wish.wait {
         arguments.push("--onward".to_owned());
     }

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use super::workspace::{self, Ready};
 use crate::agent::environment as seen;
 use crate::agent::evidence::{Evidence, Stopped};
@@ -21,10 +20,12 @@ use crate::agent::profile::Agent;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::output;
 use crate::process::{self, Program, Running};
 use crate::record::{Record, Run, Status};
 use crate::session::Session;
 use crate::state::{owner, stop};
+use chrono::TimeDelta;
 
 mod conclude;
 mod follow;
@@ -44,7 +45,9 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let guard = if lock_on_stdin {
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-        session.state.hold_inherited(instance, File::from(stdin.or_fail(Kind::Internal, || "cannot take stdin")?))?
+        session
+            .state
+            .hold_inherited(instance, File::from(stdin.or_fail(Kind::Internal, || "cannot take stdin")?))?
     } else {
         session.state.hold(instance)?
     };
@@ -72,7 +75,8 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
 /// The record that an instance works on.
 fn of_instance(session: &Session, instance: &str) -> Result<Record> {
     let records = session.state.in_flight(|error| session.complain(&error))?;
-    let mine = |record: &Record| record.instance() == instance && !record.status.is_some_and(Status::is_final);
+    let mine =
+        |record: &Record| record.instance() == instance && !record.status.is_some_and(Status::is_final);
     records.into_iter().find(mine).ok_or_else(|| {
         Error::new(Kind::Failed, format!("{instance} has no issue to work on"))
             .hint("cq-status shows which instances have one")
@@ -82,12 +86,12 @@ fn of_instance(session: &Session, instance: &str) -> Result<Record> {
 /// cq-gate, then cq-pr, as an operator would run them. Their words go where ours go.
 fn go_onward(session: &Session, number: u64) -> Result<()> {
     for step in ["cq-gate", "cq-pr"] {
-        let words = std::io::stderr().as_fd().try_clone_to_owned().or_fail(Kind::Internal, || "cannot pass on stderr")?;
+        let words = output::stderr_handle()?;
         let running = Program::new(process::sibling(step, &session.environment)?, session.folder())
             .args(session.options_for_children())
             .args([number.to_string()])
             .envs(session.environment.iter())
-            .stderr_file(File::from(words))
+            .stderr_file(words)
             .start()?;
         while running.wait(Duration::from_secs(3600))?.is_none() {}
         let passed = session.state.get(number)?.is_some_and(|record| record.status == Some(Status::Testing));
@@ -108,7 +112,8 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         .map_err(|error| error.hint(format!("install it, or set agents.{}.command", agent.name)))?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&told)).or_fail(Kind::Internal, || "cannot listen for signals")?;
+        signal_hook::flag::register(signal, Arc::clone(&told))
+            .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
     let record = enter(session, record, &agent, &ready)?;
     let follower = Follower::open(session, &record, &agent, &ready)?;
@@ -129,7 +134,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
     let mut output = session.records();
     // Nobody may be listening any more; the agent runs all the same.
     let _ = output.record(&record);
-    watch(session, record, running, follower, &told)
+    watch(session, &record, &running, follower, &told)
 }
 
 /// The record becomes in-progress, if it still is this claim's.
@@ -178,7 +183,8 @@ fn start(
     let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
     let errors = ready.paths.raw_file(record, "stderr.txt");
     let prompt = &ready.paths.prompt;
-    let prompt = File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
+    let prompt =
+        File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     Program::new(launcher, &ready.worktree.path)
@@ -209,8 +215,8 @@ fn private_file(path: &Path) -> Result<File> {
 /// Until the run is over, then what follows from it.
 fn watch(
     session: &Session,
-    record: Record,
-    running: Running,
+    record: &Record,
+    running: &Running,
     mut follower: Follower,
     told: &AtomicBool,
 ) -> Result<Record> {
@@ -245,7 +251,7 @@ fn watch(
     }
     follower.catch_up(session)?;
     follower.finish(session)?;
-    conclude(session, &record, Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 })
+    conclude(session, record, Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 })
 }
 
 fn reason_to_stop(

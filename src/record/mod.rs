@@ -12,7 +12,14 @@ use crate::error::{Error, Kind, Result};
 
 pub mod eligibility;
 pub mod lifecycle;
+mod results;
 pub mod retry;
+mod run;
+mod status;
+
+pub use results::{Check, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Transition};
+pub use run::{Owner, Run, Tokens};
+pub use status::{Outcome, Status};
 
 /// The version of the record that this cq writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -146,126 +153,6 @@ pub enum Verdict {
     Untrusted,
 }
 
-/// Where an issue stands: the six states of the design document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Claimed, not started.
-    Queued,
-    /// An agent works on it.
-    InProgress,
-    /// The agent is done; the checks run.
-    Testing,
-    /// The pull request is open and waits for people.
-    PrReady,
-    /// Merged.
-    Completed,
-    /// A person must look at it.
-    Failed,
-}
-
-impl Status {
-    /// All of them, in the order of the lifecycle.
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::InProgress, Self::Testing, Self::PrReady, Self::Completed, Self::Failed];
-
-    /// The name used in JSON and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::InProgress => "in-progress",
-            Self::Testing => "testing",
-            Self::PrReady => "pr-ready",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether it takes one of the `maxConcurrentIssues` places.
-    pub const fn is_active(self) -> bool {
-        matches!(self, Self::Queued | Self::InProgress | Self::Testing)
-    }
-
-    /// Whether nothing more will happen to it by itself.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed)
-    }
-}
-
-/// How an attempt ended, decided from evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The agent said it is done, and there are commits.
-    Success,
-    /// The agent said it is done, and nothing changed.
-    NoChange,
-    /// The agent asks a question.
-    NeedsInfo,
-    /// A check was red.
-    GateFailed,
-    /// The agent ended with an error.
-    AgentError,
-    /// `timeoutMinutes` were over.
-    TimedOut,
-    /// No sign of life for too long.
-    Stalled,
-    /// The agent or its supervisor vanished.
-    Crashed,
-    /// The account's usage limit is reached.
-    UsageLimit,
-    /// The agent could not log in.
-    Auth,
-    /// The budget is spent.
-    OverBudget,
-    /// The repository around the worktree was changed.
-    Tampered,
-    /// Somebody else holds the claim.
-    LostClaim,
-    /// Stopped by the operator.
-    Cancelled,
-}
-
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Success,
-        Self::NoChange,
-        Self::NeedsInfo,
-        Self::GateFailed,
-        Self::AgentError,
-        Self::TimedOut,
-        Self::Stalled,
-        Self::Crashed,
-        Self::UsageLimit,
-        Self::Auth,
-        Self::OverBudget,
-        Self::Tampered,
-        Self::LostClaim,
-        Self::Cancelled,
-    ];
-
-    /// The name used in JSON and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::NoChange => "no-change",
-            Self::NeedsInfo => "needs-info",
-            Self::GateFailed => "gate-failed",
-            Self::AgentError => "agent-error",
-            Self::TimedOut => "timed-out",
-            Self::Stalled => "stalled",
-            Self::Crashed => "crashed",
-            Self::UsageLimit => "usage-limit",
-            Self::Auth => "auth",
-            Self::OverBudget => "over-budget",
-            Self::Tampered => "tampered",
-            Self::LostClaim => "lost-claim",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
 /// Who works on an issue, on which branch, since when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
@@ -294,205 +181,6 @@ pub struct Claim {
     /// Fields cq does not know.
     #[serde(flatten)]
     pub extra: Extra,
-}
-
-/// A process that cannot be mistaken for a later one with the same number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Owner {
-    /// The machine's name.
-    pub host: String,
-    /// The kernel's boot id: another one means that the machine was started again.
-    pub boot_id: String,
-    /// The process id.
-    pub pid: u32,
-    /// The process's start, in clock ticks since boot (field 22 of `/proc/PID/stat`).
-    pub started: u64,
-}
-
-/// One run of an agent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Run {
-    /// The agent's process.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid: Option<u32>,
-    /// The supervisor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub supervisor: Option<Owner>,
-    /// The profile that started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// When the agent was started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Timestamp>,
-    /// When it will be ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Timestamp>,
-    /// The workspace folder, absolute.
-    #[serde(default)]
-    pub workspace: String,
-    /// The redacted log, absolute.
-    #[serde(default)]
-    pub log: String,
-    /// The worktree's administrative folder in the repository, absolute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_dir: Option<String>,
-    /// The agent's session, chosen by cq.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Timestamp>,
-    /// The agent's exit status; 128 + n where signal n ended it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit: Option<i32>,
-    /// Turns of the conversation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turns: Option<u64>,
-    /// Tokens used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<Tokens>,
-    /// US dollars, as the agent reports them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_usd: Option<f64>,
-    /// The agent's last sign of life.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_event_at: Option<Timestamp>,
-    /// The commit at the end of the branch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head_sha: Option<String>,
-    /// Commits ahead of the base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commits: Option<u64>,
-    /// The agent's last words, redacted and cut.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
-    /// Fields cq does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// Tokens, as the agent counts them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Tokens {
-    /// Read.
-    pub input: u64,
-    /// Written.
-    pub output: u64,
-    /// Read from the cache.
-    #[serde(default)]
-    pub cache_read: u64,
-    /// Put into the cache.
-    #[serde(default)]
-    pub cache_creation: u64,
-}
-
-/// What the checks said of one tree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Gates {
-    /// The git tree that was checked.
-    pub tree: String,
-    /// All checks together.
-    pub verdict: GateVerdict,
-    /// One by one.
-    #[serde(default)]
-    pub checks: Vec<Check>,
-}
-
-/// What checks can say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GateVerdict {
-    /// Green.
-    Passed,
-    /// Red.
-    Failed,
-    /// Could not run: missing (126, 127), ended by a signal, or out of time. Never called red.
-    Unevaluated,
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Check {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its argument vector.
-    pub command: Vec<String>,
-    /// What it said.
-    pub verdict: GateVerdict,
-    /// Its exit status; none where it could not be started or ran out of time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit: Option<i32>,
-    /// How long it took.
-    pub seconds: f64,
-    /// Its output, redacted: a file, absolute.
-    pub log: String,
-}
-
-/// The pull request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PullRequest {
-    /// Its number.
-    pub number: u64,
-    /// Its web page.
-    pub url: String,
-    /// The commit that was pushed.
-    pub head_sha: String,
-    /// `open`, `closed` or `merged`.
-    pub state: String,
-    /// Whether it is a draft.
-    #[serde(default)]
-    pub draft: bool,
-    /// CI's verdict, as last seen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checks: Option<String>,
-    /// The reviewers' verdict, as last seen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review: Option<String>,
-    /// Fields cq does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// Something the next attempt should know.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Feedback {
-    /// Who says it.
-    pub from: FeedbackSource,
-    /// What is said; untrusted text.
-    pub text: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Who gives feedback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FeedbackSource {
-    /// cq's own checks.
-    Gate,
-    /// The repository's CI.
-    Ci,
-    /// A reviewer.
-    Review,
-    /// The base branch moved.
-    Conflict,
-}
-
-/// A change of status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Transition {
-    /// When.
-    pub at: Timestamp,
-    /// From; absent for the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Status>,
-    /// To.
-    pub to: Status,
-    /// The command that changed it.
-    pub by: String,
-    /// Why, for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub why: String,
 }
 
 impl Record {
@@ -528,8 +216,11 @@ impl Record {
         match serde_json::from_str::<Self>(text) {
             Ok(record) if record.cq == VERSION => Ok(record),
             result => {
-                if let Ok(Version { cq }) = serde_json::from_str(text) && cq != VERSION {
-                    let message = format!("record version {cq} is not one this cq knows (it knows {VERSION})");
+                if let Ok(Version { cq }) = serde_json::from_str(text)
+                    && cq != VERSION
+                {
+                    let message =
+                        format!("record version {cq} is not one this cq knows (it knows {VERSION})");
                     return Err(Error::new(Kind::BadInput, message).hint("install the newer cq"));
                 }
                 let cause = result.err().map_or_else(|| "not a record".to_owned(), |error| error.to_string());
@@ -555,16 +246,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_those_of_the_json() {
-        for status in Status::ALL {
-            assert_eq!(serde_json::to_value(status).unwrap(), status.name());
-        }
-        for outcome in Outcome::ALL {
-            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
-        }
-    }
 
     #[test]
     fn unknown_fields_survive_at_every_level() {

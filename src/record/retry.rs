@@ -75,7 +75,11 @@ impl Record {
         let (to, why) = match next {
             Next::Again(at) => (
                 Status::Queued,
-                format!("{because}; attempt {} of {attempts} in {}", attempt + 1, span((at - now).num_seconds())),
+                format!(
+                    "{because}; attempt {} of {attempts} in {}",
+                    attempt + 1,
+                    span((at - now).num_seconds())
+                ),
             ),
             Next::Park(at) => {
                 (Status::Queued, format!("{because}; again in {}", span((at - now).num_seconds())))

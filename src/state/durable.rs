@@ -45,7 +45,8 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let renamed = std::fs::rename(from, to);
-    renamed.or_fail(Kind::CannotWrite, || format!("cannot move '{}' to '{}'", from.display(), to.display()))?;
+    renamed
+        .or_fail(Kind::CannotWrite, || format!("cannot move '{}' to '{}'", from.display(), to.display()))?;
     sync_folder(folder_of(to))?;
     if folder_of(from) == folder_of(to) { Ok(()) } else { sync_folder(folder_of(from)) }
 }

@@ -96,7 +96,10 @@ fn rotate(feed: &Path, now: Timestamp) -> Result<()> {
     if (last.year(), last.month()) >= (now.year(), now.month()) {
         return Ok(());
     }
-    durable::rename(feed, &feed.with_file_name(format!("events-{:04}-{:02}.jsonl", last.year(), last.month())))
+    durable::rename(
+        feed,
+        &feed.with_file_name(format!("events-{:04}-{:02}.jsonl", last.year(), last.month())),
+    )
 }
 
 impl State {

@@ -66,7 +66,9 @@ impl Index {
             .ok()
             .and_then(|text| serde_json::from_slice::<Written>(&text).ok())
             .filter(|written| {
-                written.clean && written.boot_id == owner::boot_id() && Some(written.records) == mtime(records)
+                written.clean
+                    && written.boot_id == owner::boot_id()
+                    && Some(written.records) == mtime(records)
             });
         match believed {
             Some(written) => Ok(Self { file, dirty: false, entries: written.entries }),

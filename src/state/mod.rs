@@ -101,12 +101,15 @@ fn refuse_network(dir: &Path) -> Result<()> {
     let file = File::open(dir).or_fail(Kind::CannotWrite, || format!("cannot open '{}'", dir.display()))?;
     let about = rustix::fs::fstatfs(&file)
         .or_fail(Kind::CannotWrite, || format!("cannot examine '{}'", dir.display()))?;
-    let found = NETWORK.iter().find(|(magic, _)| i64::try_from(*magic).is_ok_and(|magic| magic == about.f_type));
+    let found =
+        NETWORK.iter().find(|(magic, _)| i64::try_from(*magic).is_ok_and(|magic| magic == about.f_type));
     match found {
         None => Ok(()),
         Some((_, name)) => {
-            let message = format!("the state directory '{}' is on {name}, where a lock may hang", dir.display());
-            Err(Error::new(Kind::Config, message).hint("choose a local folder with --state-dir or CQ_STATE_DIR"))
+            let message =
+                format!("the state directory '{}' is on {name}, where a lock may hang", dir.display());
+            Err(Error::new(Kind::Config, message)
+                .hint("choose a local folder with --state-dir or CQ_STATE_DIR"))
         }
     }
 }

@@ -46,7 +46,8 @@ impl State {
         match stop {
             None => durable::remove(&path),
             Some(stop) => {
-                let text = serde_json::to_vec_pretty(stop).or_fail(Kind::Internal, || "cannot write the stop")?;
+                let text =
+                    serde_json::to_vec_pretty(stop).or_fail(Kind::Internal, || "cannot write the stop")?;
                 durable::replace(&path, &text)
             }
         }
@@ -57,8 +58,12 @@ impl State {
         match self.stop()? {
             None => Ok(()),
             Some(stop) => {
-                let reason = if stop.reason.is_empty() { String::new() } else { format!(": {}", stop.reason) };
-                let message = format!("stopped since {}{reason}", stop.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+                let reason =
+                    if stop.reason.is_empty() { String::new() } else { format!(": {}", stop.reason) };
+                let message = format!(
+                    "stopped since {}{reason}",
+                    stop.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+                );
                 Err(Error::new(Kind::TryAgain, message).hint("cq-stop --thaw lifts the stop"))
             }
         }

@@ -51,7 +51,8 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     tell(file.display().to_string(), missing)?;
 
     let loaded = if wish.dry_run { session.loaded.clone() } else { Loaded::find(Some(&file), &root)? };
-    let state_dir = session.options.state_dir.as_ref().map_or_else(|| root.join(".cq"), |dir| session.folder().join(dir));
+    let state_dir =
+        session.options.state_dir.as_ref().map_or_else(|| root.join(".cq"), |dir| session.folder().join(dir));
     let state = State::at(state_dir, session.clock, session.command);
     let missing = !state.exists();
     if !wish.dry_run {
@@ -61,7 +62,12 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     tell(state.dir().display().to_string(), missing)?;
 
     let workspaces = loaded.workspaces(&session.environment)?;
-    for folder in [workspaces.clone(), workspaces.join("shared").join("scripts"), templates::folder(&workspaces), loaded.logs()] {
+    for folder in [
+        workspaces.clone(),
+        workspaces.join("shared").join("scripts"),
+        templates::folder(&workspaces),
+        loaded.logs(),
+    ] {
         let missing = !folder.is_dir();
         if missing && !wish.dry_run {
             make_folder(&folder)?;
@@ -137,7 +143,8 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
         "agent": "claude",
         "qualityGates": gates,
     });
-    let text = serde_json::to_string_pretty(&config).or_fail(Kind::Internal, || "cannot write the configuration")?;
+    let text =
+        serde_json::to_string_pretty(&config).or_fail(Kind::Internal, || "cannot write the configuration")?;
     Ok(text + "\n")
 }
 

@@ -62,7 +62,11 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
             Need::Nothing => return Ok(()),
             Need::Work => record,
             Need::Burial | Need::Kill if dry_run => {
-                session.note(&format!("would end what is left of issue #{} ({})", record.number, record.instance()));
+                session.note(&format!(
+                    "would end what is left of issue #{} ({})",
+                    record.number,
+                    record.instance()
+                ));
                 return Ok(());
             }
             Need::Kill => {
@@ -120,7 +124,8 @@ fn kill_supervisor(session: &Session, record: &Record) {
     if !here || owner::started(noted.pid) != Some(noted.started) {
         return;
     }
-    session.note(&format!("issue #{}: its supervisor (pid {}) hangs and is killed", record.number, noted.pid));
+    session
+        .note(&format!("issue #{}: its supervisor (pid {}) hangs and is killed", record.number, noted.pid));
     process::signal_all(&[noted.pid], Signal::KILL);
     // The lock is free as soon as the kernel has closed its files.
     for _ in 0..100 {

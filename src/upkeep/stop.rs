@@ -12,7 +12,7 @@ use crate::state::stop::{Mode, Stop};
 struct Told {
     instance: String,
     issue: u64,
-    told: &'static str,
+    action: &'static str,
 }
 
 /// Puts a stop in force, or lifts it (`mode` none).
@@ -28,17 +28,17 @@ pub fn run(session: &Session, mode: Option<Mode>, reason: &str, dry_run: bool) -
         (None, true) => format!("{would}thawed: commands start work again"),
         (None, false) => "no stop was in force".to_owned(),
     });
-    let mut output = session.rows(&["INSTANCE", "ISSUE", "TOLD"]);
+    let mut output = session.rows(&["INSTANCE", "ISSUE", "ACTION"]);
     let records = session.state.in_flight(|error| session.complain(&error))?;
     for record in records.iter().filter(|record| record.status == Some(Status::InProgress)) {
         // The supervisors see the file within a second.
-        let told = match mode {
+        let action = match mode {
             Some(Mode::Abort) => "to end",
             Some(Mode::Drain) => "to finish",
             None => continue,
         };
-        let row = Told { instance: record.instance().to_owned(), issue: record.number, told };
-        output.item(&row, || vec![row.instance.clone(), format!("#{}", row.issue), told.to_owned()])?;
+        let row = Told { instance: record.instance().to_owned(), issue: record.number, action };
+        output.item(&row, || vec![row.instance.clone(), format!("#{}", row.issue), action.to_owned()])?;
     }
     output.finish()?;
     Ok(Tally::default())

@@ -92,7 +92,8 @@ fn logs(session: &Session, wish: &Wish) -> Result<Vec<(String, PathBuf)>> {
 fn names_in(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<(u32, String)> = names.filter_map(|name| Some((instances::number(&name)?, name))).collect();
+    let mut names: Vec<(u32, String)> =
+        names.filter_map(|name| Some((instances::number(&name)?, name))).collect();
     names.sort();
     names.into_iter().map(|(_, name)| name).collect()
 }
@@ -119,7 +120,8 @@ fn tick(
                 && let Ok(at) = at.parse::<Timestamp>()
                 && since.is_none_or(|since| at >= since)
             {
-                lines.push((at, format!("{} {instance} {}\n", at.format("%FT%T%.3fZ"), sanitize::line(text))));
+                lines
+                    .push((at, format!("{} {instance} {}\n", at.format("%FT%T%.3fZ"), sanitize::line(text))));
             }
             line.clear();
         }
@@ -138,10 +140,13 @@ fn raw(session: &Session, wish: &Wish) -> Result<()> {
         files.retain(|path| path.to_string_lossy().ends_with(".stdout.jsonl"));
         files.sort();
         for path in files {
-            let mut file = File::open(&path).or_fail(Kind::Failed, || format!("cannot read '{}'", path.display()))?;
+            let mut file =
+                File::open(&path).or_fail(Kind::Failed, || format!("cannot read '{}'", path.display()))?;
             let mut bytes = vec![0; 64 << 10];
             loop {
-                let count = file.read(&mut bytes).or_fail(Kind::Failed, || format!("cannot read '{}'", path.display()))?;
+                let count = file
+                    .read(&mut bytes)
+                    .or_fail(Kind::Failed, || format!("cannot read '{}'", path.display()))?;
                 if count == 0 {
                     break;
                 }

@@ -47,7 +47,8 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     let named = |record: &&Record| {
         only.is_empty()
             || only.iter().any(|name| {
-                name == record.instance() || name.parse().is_ok_and(|issue: crate::input::IssueNumber| issue.0 == record.number)
+                name == record.instance()
+                    || name.parse().is_ok_and(|issue: crate::input::IssueNumber| issue.0 == record.number)
             })
     };
     let mut shown: Vec<&Record> = records.iter().filter(named).collect();
@@ -60,7 +61,11 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
         session.note(&format!("stopped since {}: {}", stop.at.format("%FT%TZ"), stop.reason));
     }
     if let Some(limit) = session.state.limit()? {
-        session.note(&format!("no agent is started before {}: {}", limit.until.format("%FT%TZ"), limit.reason));
+        session.note(&format!(
+            "no agent is started before {}: {}",
+            limit.until.format("%FT%TZ"),
+            limit.reason
+        ));
     }
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
@@ -113,7 +118,8 @@ pub fn explain(session: &Session, number: u64) -> Result<Tally> {
     if let Err(error) = session.state.refuse_while_resting() {
         told.push(error.to_string());
     }
-    let lines: Vec<String> = told.iter().map(|line| format!("issue #{number}: {}\n", sanitize::line(line))).collect();
+    let lines: Vec<String> =
+        told.iter().map(|line| format!("issue #{number}: {}\n", sanitize::line(line))).collect();
     output::print(&lines.concat())?;
     Ok(Tally::default())
 }
@@ -121,7 +127,9 @@ pub fn explain(session: &Session, number: u64) -> Result<Tally> {
 fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<String>) -> Result<()> {
     let status = record.status.map_or("unclaimed", Status::name);
     told.push(format!("it is {status}, as {}", record.instance()));
-    told.extend(record.history.last().map(|last| format!("since {}: {}", last.at.format("%FT%TZ"), last.why)));
+    told.extend(
+        record.history.last().map(|last| format!("since {}: {}", last.at.format("%FT%TZ"), last.why)),
+    );
     let not_before = record.claim.as_ref().and_then(|claim| claim.not_before);
     let held = session.state.is_held(record.instance())?;
     match record.status {
@@ -130,8 +138,12 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             _ => told.push("it is due: cq-monitor | cq-spawn starts it".to_owned()),
         },
         Some(Status::InProgress | Status::Testing) if held => told.push("somebody works on it".to_owned()),
-        Some(Status::InProgress) => told.push("its supervisor is gone: cq-monitor decides what follows".to_owned()),
-        Some(Status::Testing) => told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned()),
+        Some(Status::InProgress) => {
+            told.push("its supervisor is gone: cq-monitor decides what follows".to_owned());
+        }
+        Some(Status::Testing) => {
+            told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned());
+        }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! What follows from the end of a run: the evidence is completed from the repository, judged, and written down.
 
 use super::follow;
+use crate::agent::events::Final;
 use crate::agent::evidence::{self, Evidence};
 use crate::agent::profile::Agent;
 use crate::claims;
@@ -53,7 +54,7 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
             run.head_sha.clone_from(&head);
             run.commits = head.is_some().then_some(evidence.commits);
             follow::count(run, evidence.last.as_ref());
-            let said = evidence.last.as_ref().map(|last| last.text()).unwrap_or_default();
+            let said = evidence.last.as_ref().map(Final::text).unwrap_or_default();
             let said = session.redactor().redact(&sanitize::lines(&said)).into_owned();
             run.summary = (!said.is_empty()).then(|| sanitize::clip(&said, LONGEST_SUMMARY).into_owned());
         }
@@ -84,11 +85,15 @@ fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence
     let base = claim.base_sha.clone().unwrap_or_else(|| head.clone());
     let paths = Paths::of(session, record)?;
     // Only of an agent that says it is done; after any other end the next attempt finds its files as they were.
-    let done = evidence::judge(agent.parser, &Evidence { commits: 1, ..evidence.clone() }).0 == Outcome::Success;
+    let done =
+        evidence::judge(agent.parser, &Evidence { commits: 1, ..evidence.clone() }).0 == Outcome::Success;
     if agent.commit_leftovers && done && paths.worktree.is_dir() {
         let git = &session.loaded.config.git;
         let by = Identity { name: git.author_name.clone(), email: git.author_email.clone() };
-        let message = format!("Work on #{}\n\nCommitted by cq: the agent left these changes uncommitted.\n", record.number);
+        let message = format!(
+            "Work on #{}\n\nCommitted by cq: the agent left these changes uncommitted.\n",
+            record.number
+        );
         if let Some(sha) = private.commit_all(&paths.worktree, &head, &message, &by)? {
             repository.set_ref(&format!("refs/heads/{}", claim.branch), &sha)?;
             let git_dir = repository.git_dir_of(&paths.worktree)?;

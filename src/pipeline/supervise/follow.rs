@@ -3,6 +3,7 @@
 //! A file and not a pipe, because Claude Code was seen to lose its result when a pipe's reader paused, and
 //! because a file outlives its reader.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,9 +65,11 @@ impl Follower {
     pub(super) fn open(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
         let raw = raw_output(&ready.paths, record);
         super::private_file(&raw)?;
-        let reader = File::open(&raw).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", raw.display()))?;
+        let reader =
+            File::open(&raw).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", raw.display()))?;
         let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&ready.paths.log);
-        let log = log.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", ready.paths.log.display()))?;
+        let log =
+            log.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", ready.paths.log.display()))?;
         let mut follower = Self {
             raw,
             reader: BufReader::with_capacity(64 << 10, reader),
@@ -138,7 +141,10 @@ impl Follower {
         let at = session.clock.now_exact().to_rfc3339_opts(SecondsFormat::Millis, true);
         let text = self.redactor.redact(text);
         let text = crate::sanitize::lines(&text);
-        let entry: String = text.lines().map(|line| format!("{at}  {line}\n")).collect();
+        let mut entry = String::with_capacity(text.len() + 64);
+        for line in text.lines() {
+            let _ = writeln!(entry, "{at}  {line}");
+        }
         self.log.write_all(entry.as_bytes()).or_fail(Kind::CannotWrite, || "cannot write the log")
     }
 

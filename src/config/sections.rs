@@ -1,0 +1,214 @@
+//! The parts of the configuration, one type a section.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Text;
+
+/// The repository on GitHub.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GitHub {
+    /// The account that owns it.
+    pub owner: Option<Text>,
+    /// Its name, or `owner/name`.
+    pub repo: Option<Text>,
+    /// The token, best as `${GITHUB_TOKEN}`; where none is given, GITHUB_TOKEN and then GH_TOKEN are looked at.
+    pub token: Option<Text>,
+    /// An issue needs at least one of these labels; an empty list takes any issue.
+    pub labels: Vec<String>,
+    /// An issue with one of these labels is left alone.
+    pub exclude_labels: Vec<String>,
+    /// Label → priority (0 is the most urgent); replaces the built-in map.
+    pub priority_labels: BTreeMap<String, u8>,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self {
+            owner: None,
+            repo: None,
+            token: None,
+            labels: names(&["claude-ready"]),
+            exclude_labels: names(&["blocked", "in-progress", "claude-blocked"]),
+            priority_labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// How many issues at once, how often, how long.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Queue {
+    /// Issues that may be queued, in progress or in testing at the same time.
+    pub max_concurrent_issues: u32,
+    /// Attempts per issue.
+    pub retry_attempts: u32,
+    /// Minutes an agent may take for one attempt.
+    pub timeout_minutes: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { max_concurrent_issues: 5, retry_attempts: 3, timeout_minutes: 120 }
+    }
+}
+
+/// The agent's account and limits.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Claude {
+    /// The key handed to the agent, best as `${ANTHROPIC_API_KEY}`.
+    pub api_key: Option<Text>,
+    /// Agents at the same time; the smaller of this and `queue.maxConcurrentIssues` counts.
+    pub max_instances: Option<u32>,
+    /// Minutes for one attempt; the smaller of this and `queue.timeoutMinutes` counts.
+    pub timeout_minutes: Option<u32>,
+}
+
+/// Where agents work.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Workspace {
+    /// The folder of the workspaces, relative to this file.
+    pub base_dir: Text,
+    /// Hours after its end that a finished workspace is kept.
+    pub cleanup_after_hours: u32,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self { base_dir: Text::from("./workspaces"), cleanup_after_hours: 24 }
+    }
+}
+
+/// Who is told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Notifications {
+    /// A Slack incoming webhook, best as `${SLACK_WEBHOOK_URL}`.
+    pub slack_webhook: Option<Text>,
+    /// Addresses.
+    pub email_recipients: Vec<String>,
+}
+
+/// The local repository, its remote and base branch.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Git {
+    /// The clone that worktrees are made from, relative to this file.
+    pub repository: Text,
+    /// Where the base is fetched from and branches are pushed to; by default the repository's address on GitHub.
+    pub remote: Option<Text>,
+    /// The branch that work starts from and goes back to.
+    pub base: String,
+    /// Who the agents' commits are by.
+    pub author_name: String,
+    /// Their address.
+    pub author_email: String,
+}
+
+impl Default for Git {
+    fn default() -> Self {
+        Self {
+            repository: Text::from("."),
+            remote: None,
+            base: "main".to_owned(),
+            author_name: "cq agent".to_owned(),
+            author_email: "cq-agent@localhost".to_owned(),
+        }
+    }
+}
+
+/// How one winner per issue is decided.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Claims {
+    /// Where claims are kept.
+    pub backend: Backend,
+    /// Minutes after which a claim that nobody renewed may be doubted.
+    pub lease_minutes: u32,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { backend: Backend::Local, lease_minutes: 10 }
+    }
+}
+
+/// Where claims are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// One machine: the state directory's lock.
+    Local,
+}
+
+/// The name of an agent profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AgentName(pub String);
+
+impl Default for AgentName {
+    fn default() -> Self {
+        Self("claude".to_owned())
+    }
+}
+
+/// How an agent is started and understood. What is left out of the `claude` profile keeps its built-in value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Profile {
+    /// The argument vector; `{session_id}` stands for the session. Never run through a shell.
+    pub command: Vec<String>,
+    /// Which reader understands its output.
+    pub parser: Option<Parser>,
+    /// Variables passed on from cq's own environment.
+    pub env_pass: Vec<String>,
+    /// Variables set for it.
+    pub env_set: BTreeMap<String, Text>,
+    /// Whether cq commits what the agent left uncommitted.
+    pub commit_leftovers: Option<bool>,
+}
+
+/// Which reader understands an agent's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parser {
+    /// Claude Code's stream-json.
+    Claude,
+    /// Plain output; only the exit status and the commits count.
+    ExitCode,
+}
+
+/// One check.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gate {
+    /// Its name in reports.
+    pub name: String,
+    /// Its argument vector. Never run through a shell.
+    pub command: Vec<String>,
+    /// Minutes it may take.
+    #[serde(default = "Gate::default_timeout")]
+    pub timeout_minutes: u32,
+}
+
+impl Gate {
+    fn default_timeout() -> u32 {
+        30
+    }
+}
+
+/// What pull requests look like.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PullRequests {
+    /// Open them as drafts where the repository allows it.
+    pub draft: bool,
+    /// Labels to put on them.
+    pub labels: Vec<String>,
+}

@@ -1,0 +1,116 @@
+//! What follows a run: checks, pull request, feedback, history.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Extra, Status};
+use crate::clock::Timestamp;
+
+/// What the checks said of one tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Gates {
+    /// The git tree that was checked.
+    pub tree: String,
+    /// All checks together.
+    pub verdict: GateVerdict,
+    /// One by one.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+}
+
+/// What checks can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GateVerdict {
+    /// Green.
+    Passed,
+    /// Red.
+    Failed,
+    /// Could not run: missing (126, 127), ended by a signal, or out of time. Never called red.
+    Unevaluated,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its argument vector.
+    pub command: Vec<String>,
+    /// What it said.
+    pub verdict: GateVerdict,
+    /// Its exit status; none where it could not be started or ran out of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Its output, redacted: a file, absolute.
+    pub log: String,
+}
+
+/// The pull request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Its web page.
+    pub url: String,
+    /// The commit that was pushed.
+    pub head_sha: String,
+    /// `open`, `closed` or `merged`.
+    pub state: String,
+    /// Whether it is a draft.
+    #[serde(default)]
+    pub draft: bool,
+    /// CI's verdict, as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<String>,
+    /// The reviewers' verdict, as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<String>,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Something the next attempt should know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Feedback {
+    /// Who says it.
+    pub from: FeedbackSource,
+    /// What is said; untrusted text.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Who gives feedback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedbackSource {
+    /// cq's own checks.
+    Gate,
+    /// The repository's CI.
+    Ci,
+    /// A reviewer.
+    Review,
+    /// The base branch moved.
+    Conflict,
+}
+
+/// A change of status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Transition {
+    /// When.
+    pub at: Timestamp,
+    /// From; absent for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Status>,
+    /// To.
+    pub to: Status,
+    /// The command that changed it.
+    pub by: String,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
