@@ -61,15 +61,22 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
             return Err(Error::new(Kind::Failed, message).hint("cq-monitor finds out what became of it"));
         }
     };
-    let mut output = session.records();
-    output.record(&record)?;
-    output.finish()?;
+    tell(session, &record)?;
     // Each later step takes the lock itself; the lease covers the moments between.
     drop(guard);
     if onward && record.status == Some(Status::Testing) {
         go_onward(session, record.number)?;
     }
     Ok(Tally::default())
+}
+
+/// Writes the record to stdout. A detached supervisor's listener goes away after the first one; the run goes on.
+fn tell(session: &Session, record: &Record) -> Result<()> {
+    let mut output = session.records();
+    match output.record(record).and_then(|()| output.finish()) {
+        Err(error) if error.kind == Kind::ClosedPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// The record that an instance works on.
@@ -131,9 +138,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         }
         Ok(())
     })?;
-    let mut output = session.records();
-    // Nobody may be listening any more; the agent runs all the same.
-    let _ = output.record(&record);
+    tell(session, &record)?;
     watch(session, &record, &running, follower, &told)
 }
 
