@@ -246,6 +246,16 @@ fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
+/// Takes what this process has as stdin out of its place, so that dropping the result closes it.
+pub fn take_stdin() -> Result<File> {
+    use std::os::fd::AsFd;
+    let taken = std::io::stdin().as_fd().try_clone_to_owned();
+    let taken = taken.or_fail(Kind::Internal, || "cannot take stdin")?;
+    let null = File::open("/dev/null").or_fail(Kind::Internal, || "cannot open /dev/null")?;
+    rustix::stdio::dup2_stdin(null).or_fail(Kind::Internal, || "cannot replace stdin")?;
+    Ok(File::from(taken))
+}
+
 /// Every process whose environment holds `NAME=value`, this one excepted.
 pub fn marked(name: &str, value: &str) -> Vec<u32> {
     let marker = format!("{name}={value}").into_bytes();

@@ -6,7 +6,6 @@
 //! of the run that is left, and decides from the evidence what comes next.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,10 +43,7 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let guard = if lock_on_stdin {
-        let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-        session
-            .state
-            .hold_inherited(instance, File::from(stdin.or_fail(Kind::Internal, || "cannot take stdin")?))?
+        session.state.hold_inherited(instance, process::take_stdin()?)?
     } else {
         session.state.hold(instance)?
     };
