@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result, Tally};
 use crate::git::{Identity, PrivateGit, Repository};
 use crate::output::Output;
 use crate::process;
-use crate::record::{Record, Status};
+use crate::record::{Outcome, Record, Status};
 use crate::session::Session;
 use crate::state::events::Event;
 use crate::state::{Change, instances, lock, owner};
@@ -194,6 +194,7 @@ fn end(session: &Session, record: &Record) -> Result<Record> {
             conclude(session, record, Evidence { stopped: Some(Stopped::Cancelled), ..Evidence::default() })
         }
         Some(Status::Queued | Status::Testing) => session.state.update(record.number, |record| {
+            record.outcome = Some(Outcome::Cancelled);
             record.transition(Status::Failed, session.command, "removed by the operator", session.clock.now())
         }),
         _ => Ok(record.clone()),

@@ -125,8 +125,7 @@ fn check_tree(
         workspace::discard(session, &folder)?;
     }
     make_private(&folder)?;
-    let scratch = tempfile::tempdir().or_fail(Kind::CannotWrite, || "cannot make a temporary folder")?;
-    private.fill(&folder, &scratch.path().join("index"), head)?;
+    private.export(&folder, head)?;
     let checks = configured.iter().map(|gate| check(session, record, &paths, &folder, gate)).collect();
     workspace::discard(session, &folder)?;
     checks

@@ -1,25 +1,27 @@
 //! `cq`: finds `cq-NAME` beside itself or on PATH and becomes it, as git does.
 
+use std::path::Path;
+
 use crate::cli::Page;
+use crate::environment::Environment;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::output;
 use crate::process::{self, Program};
-use crate::session::Session;
 
 /// Runs a command, or lists them all.
-pub fn run(session: &Session, command: &[String], pages: &[&Page]) -> Result<Tally> {
+pub fn run(environment: &Environment, command: &[String], pages: &[&Page]) -> Result<Tally> {
     let Some((name, arguments)) = command.split_first() else {
         output::print(&list(pages))?;
         return Ok(Tally::default());
     };
     if name == "help" {
         let page = arguments.first().map_or_else(|| "cq".to_owned(), |name| format!("cq-{name}"));
-        return Err(become_program(session, "man", &[page])?);
+        return Err(become_program(environment, "man", &[page])?);
     }
     let known = |name: &str| pages.iter().any(|page| page.name == format!("cq-{name}"));
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    if plain && let Ok(path) = process::sibling(&format!("cq-{name}"), &session.environment) {
-        let program = Program::new(path, session.folder()).args(arguments).envs(session.environment.iter());
+    if plain && let Ok(path) = process::sibling(&format!("cq-{name}"), environment) {
+        let program = Program::new(path, Path::new(".")).args(arguments).envs(environment.iter());
         return Err(program.exec());
     }
     let error = Error::new(Kind::Usage, format!("'{name}' is not a cq command"));
@@ -37,9 +39,9 @@ pub fn run(session: &Session, command: &[String], pages: &[&Page]) -> Result<Tal
     })
 }
 
-fn become_program(session: &Session, name: &str, arguments: &[String]) -> Result<Error> {
-    let path = process::find(name, session.folder(), &session.environment)?;
-    Ok(Program::new(path, session.folder()).args(arguments).envs(session.environment.iter()).exec())
+fn become_program(environment: &Environment, name: &str, arguments: &[String]) -> Result<Error> {
+    let path = process::find(name, Path::new("."), environment)?;
+    Ok(Program::new(path, Path::new(".")).args(arguments).envs(environment.iter()).exec())
 }
 
 fn list(pages: &[&Page]) -> String {
