@@ -61,6 +61,13 @@ pub struct Page {
     pub variables: &'static [UsedBy],
 }
 
+impl Page {
+    /// What the command does, in one line.
+    pub fn about(&self) -> String {
+        (self.arguments)().get_about().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
 /// Every command, in the order the data visits them.
 pub const PAGES: [&Page; 14] = [
     &umbrella::PAGE,

@@ -46,7 +46,11 @@ impl Arguments for Umbrella {
 
     /// Finding a command needs no configuration, and a broken one must not hide the help.
     fn run_alone(&self, environment: &Environment) -> Option<Result<Tally>> {
-        Some(umbrella::run(environment, if self.list { &[] } else { &self.command }, &super::PAGES))
+        let commands: Vec<(&str, String)> = super::PAGES
+            .iter()
+            .filter_map(|page| Some((page.name.strip_prefix("cq-")?, page.about())))
+            .collect();
+        Some(umbrella::run(environment, if self.list { &[] } else { &self.command }, &commands))
     }
 
     fn run(&self, _: &Session) -> Result<Tally> {

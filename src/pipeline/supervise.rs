@@ -16,6 +16,7 @@ use super::workspace::{self, Ready};
 use crate::agent::environment as seen;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::agent::profile::Agent;
+use crate::claims;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
@@ -142,17 +143,12 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
 fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Result<Record> {
     let now = session.clock.now();
     let minutes = i64::from(session.loaded.config.timeout_minutes());
-    let token = wanted.claimed()?.token.clone();
-    session.state.update(wanted.number, |record| {
+    claims::update(&session.state, wanted.claimed()?, wanted.number, |record| {
         let attempt = record.claimed()?.attempt;
-        match &mut record.claim {
-            Some(claim) if claim.token == token => {
-                claim.base_sha = Some(ready.base_sha.clone());
-                claim.not_before = None;
-                claim.lease_expires_at =
-                    now + TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes));
-            }
-            _ => return Err(crate::claims::lost(wanted.number)),
+        if let Some(claim) = &mut record.claim {
+            claim.base_sha = Some(ready.base_sha.clone());
+            claim.not_before = None;
+            claim.lease_expires_at = now + lease(session);
         }
         record.outcome = None;
         record.gates = None;
@@ -169,6 +165,11 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
         });
         record.transition(Status::InProgress, session.command, format!("attempt {attempt} started"), now)
     })
+}
+
+/// How long a claim is not doubted after it was renewed.
+fn lease(session: &Session) -> TimeDelta {
+    TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes))
 }
 
 fn start(
@@ -221,7 +222,7 @@ fn watch(
     mut follower: Follower,
     told: &AtomicBool,
 ) -> Result<Record> {
-    let lease = TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes));
+    let lease = lease(session);
     let number = record.number;
     let token = record.claimed()?.token.clone();
     let deadline = record.run.as_ref().and_then(|run| run.deadline);
