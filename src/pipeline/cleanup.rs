@@ -114,6 +114,11 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
         let message = format!("{instance} works on issue #{number}, which is {status}");
         return Err(Error::new(Kind::Failed, message).hint("--force ends it first"));
     }
+    let has_folder = paths.dir.symlink_metadata().is_ok();
+    if !active && !has_folder && record.status != Some(Status::Completed) {
+        // A failed issue whose workspace is gone already: its record waits for the operator.
+        return Ok(());
+    }
     if wish.dry_run {
         session.note(&format!("would remove '{}' (issue #{number})", paths.dir.display()));
         return Ok(());
@@ -122,7 +127,7 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
     let record = end(session, &session.in_flight(number)?)?;
     let mut rescued = None;
     let mut branch = None;
-    if paths.dir.symlink_metadata().is_ok() {
+    if has_folder {
         let (repository, private) = session.git()?;
         let work = rescue(&record, &paths, &repository, &private)?;
         let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
