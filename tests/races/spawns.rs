@@ -1,5 +1,6 @@
 //! Spawns and supervisors that are killed: a tick later nothing is stuck, lost or done twice.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
@@ -43,10 +44,9 @@ fn usual(works: &Works, records: &[Value]) -> u64 {
     u64::try_from(began.elapsed().as_micros()).unwrap()
 }
 
-/// One tick, some hours later, and what it finds due.
-fn tick(works: &Works, hours: i64) -> Vec<Value> {
-    let now = in_minutes(60 * hours);
-    let due = works.place.good(works.place.command("cq-monitor").env("CQ_NOW", &now), b"");
+/// One tick at this time, and what it finds due.
+fn tick(works: &Works, now: &str) -> Vec<Value> {
+    let due = works.place.good(works.place.command("cq-monitor").env("CQ_NOW", now), b"");
     for (number, record) in works.place.records() {
         assert_ne!(record["status"], "in-progress", "#{number} is stuck");
     }
@@ -56,16 +56,20 @@ fn tick(works: &Works, hours: i64) -> Vec<Value> {
     }
     let lines: String = due.iter().map(|record| format!("{record}\n")).collect();
     let mut spawn = works.place.command("cq-spawn");
-    works.place.good(spawn.arg("--wait").env("CQ_NOW", &now), lines.as_bytes())
+    works.place.good(spawn.arg("--wait").env("CQ_NOW", now), lines.as_bytes())
 }
 
 /// After one tick every issue has an end or waits for its next attempt; after another it has its end. Gives the
 /// number of runs it took.
 fn assert_converges(works: &Works, issues: usize) -> usize {
     wait_for_supervisors(works);
-    let ended = tick(works, 3);
-    println!("{} were due at the first tick", ended.len());
     let now = in_minutes(180);
+    let mut before = BTreeMap::new();
+    for record in works.place.records().values() {
+        *before.entry(record["status"].to_string()).or_insert(0) += 1;
+    }
+    println!("before the first tick: {before:?}");
+    println!("{} were due at the first tick", tick(works, &now).len());
     for (number, record) in works.place.records() {
         let waits = record["claim"]["not_before"].as_str().is_some_and(|at| at > now.as_str());
         let status = record["status"].as_str().unwrap();
@@ -73,7 +77,7 @@ fn assert_converges(works: &Works, issues: usize) -> usize {
         assert!(legitimate, "#{number} is {status}: {}", record["history"]);
     }
     works.assert_worktrees_are_valid();
-    tick(works, 6);
+    tick(works, &in_minutes(360));
     let records = works.place.records();
     assert_eq!(records.len(), issues);
     for (number, record) in records {
@@ -93,12 +97,12 @@ fn killed_spawns_converge() {
     if let Some(reason) = repository::lacks() {
         return skipped("killed_spawns_converge", reason);
     }
-    let works = Works::new(1_000);
+    let works = Works::new(3_000);
     let dice = Mutex::new(dice("killed spawns"));
     let mut records = works.place.claim(1..=3);
     let usual = usual(&works, &records);
     // Each issue is spawned twice, whatever became of the first time.
-    let others = works.place.claim(4..=4 + KILLS);
+    let others = works.place.claim(4..=220);
     let next = AtomicU64::new(0);
     let killed = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -106,10 +110,10 @@ fn killed_spawns_converge() {
             scope.spawn(|| {
                 while killed.load(Ordering::SeqCst) < KILLS {
                     let turn = next.fetch_add(1, Ordering::SeqCst);
-                    let record = &others[usize::try_from(turn).unwrap() / 2];
+                    let record = &others[usize::try_from(turn).unwrap() / 2 % others.len()];
                     // A detached one leaves as soon as the agent runs.
-                    let (more, longest): (&[&str], _) =
-                        if turn % 2 == 0 { (&["--wait"], usual) } else { (&[], usual / 3) };
+                    let more: &[&str] = if turn % 2 == 0 { &["--wait"] } else { &[] };
+                    let longest = if more.is_empty() { usual } else { 2 * usual };
                     let moment = dice.lock().unwrap().u64(0..longest);
                     let mark = turn.to_string();
                     let mut child = spawn(&works, record, &mark, more);
