@@ -4,8 +4,9 @@
 //! `CQ_TEST_SEED=N` draws the random moments of an earlier run again.
 #![expect(
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test starts programs itself, and may panic"
+    reason = "a test starts programs itself, says what it saw, and may panic"
 )]
 
 mod checkout;

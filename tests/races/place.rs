@@ -153,7 +153,8 @@ impl Place {
             assert!(known.contains(&name.as_str()), "{name} is left over");
         }
         assert_eq!(names(&self.state("archive")).len(), 0);
-        assert!(names(&self.state("instances")).iter().all(|name| name.ends_with(".lock")));
+        let foreign = |name: &&String| name.strip_suffix(".lock").is_none();
+        assert_eq!(names(&self.state("instances")).iter().find(foreign), None);
         for line in fs::read_to_string(self.state("events.jsonl")).unwrap().lines() {
             let event: Result<Value, _> = serde_json::from_str(line);
             assert!(event.is_ok(), "half an event: {line}");
@@ -174,7 +175,11 @@ impl Place {
         }
         self.good(&mut self.command("cq-monitor"), b"");
         for folder in [self.path(".cq"), self.state("records")] {
-            assert!(!names(&folder).iter().any(|name| name.starts_with(".tmp-")), "not swept: {folder:?}");
+            assert!(
+                !names(&folder).iter().any(|name| name.starts_with(".tmp-")),
+                "not swept: {}",
+                folder.display()
+            );
         }
         found
     }

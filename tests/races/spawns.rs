@@ -54,9 +54,9 @@ fn tick(works: &Works, now: &str) -> Vec<Value> {
         let token = record["claim"]["token"].as_str().unwrap();
         assert_eq!(marked("CQ_CLAIM", token), Vec::<u32>::new(), "#{} has processes left", record["number"]);
     }
-    let lines: String = due.iter().map(|record| format!("{record}\n")).collect();
+    let lines: Vec<String> = due.iter().map(ToString::to_string).collect();
     let mut spawn = works.place.command("cq-spawn");
-    works.place.good(spawn.arg("--wait").env("CQ_NOW", now), lines.as_bytes())
+    works.place.good(spawn.arg("--wait").env("CQ_NOW", now), lines.join("\n").as_bytes())
 }
 
 /// After one tick every issue has an end or waits for its next attempt; after another it has its end. Gives the
@@ -112,14 +112,14 @@ fn killed_spawns_converge() {
                     let turn = next.fetch_add(1, Ordering::SeqCst);
                     let record = &others[usize::try_from(turn).unwrap() / 2 % others.len()];
                     // A detached one leaves as soon as the agent runs.
-                    let more: &[&str] = if turn % 2 == 0 { &["--wait"] } else { &[] };
+                    let more: &[&str] = if turn.is_multiple_of(2) { &["--wait"] } else { &[] };
                     let longest = if more.is_empty() { usual } else { 2 * usual };
                     let moment = dice.lock().unwrap().u64(0..longest);
                     let mark = turn.to_string();
                     let mut child = spawn(&works, record, &mark, more);
                     std::thread::sleep(Duration::from_micros(moment));
                     child.kill().unwrap();
-                    if turn % 3 == 0 {
+                    if turn.is_multiple_of(3) {
                         marked(MARK, &mark).into_iter().for_each(kill);
                     }
                     if child.wait().unwrap().signal() == Some(9) {
