@@ -309,7 +309,7 @@ impl Bench {
                 latencies[1].append(&mut took);
             }
         }
-        let count = (3 * WORKERS * EACH) as u32;
+        let count = u32::try_from(3 * WORKERS * EACH).unwrap();
         let per_second = |total: Duration| f64::from(count) / total.as_secs_f64();
         let p99 = |times: &mut Vec<Duration>| {
             times.sort_unstable();
@@ -405,7 +405,7 @@ impl Bench {
                 time(self.git(&clone).args(["worktree", "add", "-b", &branch]).arg(&path).arg("origin/main"));
             let asked = SystemTime::now();
             time(self.cq("cq-spawn", &clone).arg(number.to_string()));
-            let noted = wait_for(&notes.with_extension(number.to_string()));
+            let began = wait_for(&notes.with_extension(number.to_string()));
             let record = clone.join(format!(".cq/records/{number}.json"));
             while !fs::read_to_string(&record).unwrap().contains("\"status\": \"failed\"") {
                 std::thread::sleep(Duration::from_millis(10));
@@ -413,7 +413,7 @@ impl Bench {
             // The first fetches the base and makes what is made once.
             if number > 1 {
                 theirs.push(by_git);
-                own.push((UNIX_EPOCH + noted).duration_since(asked).unwrap());
+                own.push((UNIX_EPOCH + began).duration_since(asked).unwrap());
             }
         }
         let (own, theirs) = (median(&mut own), median(&mut theirs));
