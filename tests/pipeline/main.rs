@@ -1,0 +1,14 @@
+//! The pipeline end to end: the real binaries against the rehearsal's GitHub, each test in a house of its own.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test starts programs itself, and may panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod line;
+mod twice;
+
+use support::house::{House, Plan};
