@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::{Backend, Loaded};
 use crate::environment::Environment;
 use crate::error::{Error, Kind, Result};
-use crate::record::Record;
+use crate::record::{Claim, Record};
 use crate::state::State;
 
 mod local;
@@ -77,6 +77,21 @@ pub fn terms(loaded: &Loaded, environment: &Environment) -> Result<Terms> {
 pub fn lost(number: u64) -> Error {
     Error::new(Kind::NotPermitted, format!("lost-claim: issue #{number} is no longer held by this claim"))
         .hint("nothing was touched; cq-status shows who holds it")
+}
+
+/// Changes a record in the name of a claim; [`lost`] if the claim is not its holder any more.
+pub fn update(
+    state: &State,
+    claim: &Claim,
+    number: u64,
+    change: impl FnOnce(&mut Record) -> Result<()>,
+) -> Result<Record> {
+    state.update(number, |record| {
+        if record.claimed()?.token != claim.token {
+            return Err(lost(number));
+        }
+        change(record)
+    })
 }
 
 /// `claude/issue-<number>-<UTC yyyymmddhhmmss>`, as the design document has it.

@@ -44,8 +44,13 @@ pub fn files() -> Result<Vec<Made>> {
 /// The README's table of commands, in Markdown.
 pub fn command_table() -> String {
     let rows = PAGES.iter().filter(|page| page.name != "cq").map(|page| {
-        let about = (page.arguments)().get_about().map(ToString::to_string).unwrap_or_default();
-        format!("| [`{0}`](man/{0}.1) | {1} | {2} | {3} |\n", page.name, about, page.reads, page.writes)
+        format!(
+            "| [`{0}`](man/{0}.1) | {1} | {2} | {3} |\n",
+            page.name,
+            page.about(),
+            page.reads,
+            page.writes
+        )
     });
     let head = "| command | does | reads | writes to stdout |\n|---|---|---|---|\n";
     head.to_owned() + &rows.collect::<String>()

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
 use crate::environment::{Environment, UsedBy};
 use crate::error::{Kind, Result, Tally};
 use crate::output::Format;
+use crate::process;
 use crate::redact::Redactor;
 use crate::session::{self, Options, Session};
 
@@ -58,6 +59,13 @@ pub struct Page {
     pub examples: &'static [(&'static str, &'static str)],
     /// Which groups of variables matter to it, besides those that matter to all.
     pub variables: &'static [UsedBy],
+}
+
+impl Page {
+    /// What the command does, in one line.
+    pub fn about(&self) -> String {
+        (self.arguments)().get_about().map(ToString::to_string).unwrap_or_default()
+    }
 }
 
 /// Every command, in the order the data visits them.
@@ -117,9 +125,10 @@ impl Common {
     /// The options as plain values.
     fn options(&self) -> Options {
         Options {
-            config: self.config.clone(),
-            state_dir: self.state_dir.clone(),
-            repo: self.repo.clone(),
+            // A variable that is set to nothing is not set.
+            config: self.config.clone().filter(|path| !path.as_os_str().is_empty()),
+            state_dir: self.state_dir.clone().filter(|path| !path.as_os_str().is_empty()),
+            repo: self.repo.clone().filter(|repo| !repo.is_empty()),
             format: self.format.map(|name| match name {
                 FormatName::Table => Format::Table,
                 FormatName::Jsonl => Format::Jsonl,
@@ -150,6 +159,7 @@ pub trait Arguments: Parser {
 
 /// The whole of a binary: parse, open the session, run, map the error to the exit status.
 pub fn main<A: Arguments>() -> ExitCode {
+    process::hide();
     let environment = Environment::of_process();
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,

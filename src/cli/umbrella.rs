@@ -3,7 +3,8 @@
 use clap::Parser;
 
 use super::{Arguments, Common, Page, arguments_of};
-use crate::error::{Result, Tally};
+use crate::environment::Environment;
+use crate::error::{Error, Kind, Result, Tally};
 use crate::session::Session;
 use crate::upkeep::umbrella;
 
@@ -43,7 +44,16 @@ impl Arguments for Umbrella {
         &self.common
     }
 
-    fn run(&self, session: &Session) -> Result<Tally> {
-        umbrella::run(session, if self.list { &[] } else { &self.command }, &super::PAGES)
+    /// Finding a command needs no configuration, and a broken one must not hide the help.
+    fn run_alone(&self, environment: &Environment) -> Option<Result<Tally>> {
+        let commands: Vec<(&str, String)> = super::PAGES
+            .iter()
+            .filter_map(|page| Some((page.name.strip_prefix("cq-")?, page.about())))
+            .collect();
+        Some(umbrella::run(environment, if self.list { &[] } else { &self.command }, &commands))
+    }
+
+    fn run(&self, _: &Session) -> Result<Tally> {
+        Err(Error::new(Kind::Internal, "the umbrella runs alone"))
     }
 }

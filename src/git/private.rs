@@ -205,6 +205,19 @@ impl PrivateGit {
         if done.success() { Ok(()) } else { Err(complaint(&format!("fill '{}'", folder.display()), &done)) }
     }
 
+    /// Writes the files of a commit into an empty folder that is no worktree.
+    pub fn export(&self, folder: &Path, sha: &str) -> Result<()> {
+        self.fill(folder, &self.scratch()?.path().join("index"), sha)
+    }
+
+    /// A folder for an index that only one command needs; swept if that command is killed.
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let made = tempfile::Builder::new().prefix(durable::TEMP_PREFIX).tempdir_in(&self.dir);
+        made.or_fail(Kind::CannotWrite, || {
+            format!("cannot make a temporary folder in '{}'", self.dir.display())
+        })
+    }
+
     /// Makes an index say what a commit says; the files beside it are not touched.
     pub fn refresh_index(&self, index: &Path, sha: &str) -> Result<()> {
         let done = self
@@ -224,10 +237,7 @@ impl PrivateGit {
         message: &str,
         by: &Identity,
     ) -> Result<Option<String>> {
-        let scratch = tempfile::Builder::new()
-            .prefix("index-")
-            .tempdir_in(&self.dir)
-            .or_fail(Kind::CannotWrite, || "cannot make a temporary index")?;
+        let scratch = self.scratch()?;
         let index = scratch.path().join("index").display().to_string();
         let in_folder = |args: &[&str]| -> Result<Finished> {
             let done = self

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result, Tally};
 use crate::git::{Identity, PrivateGit, Repository};
 use crate::output::Output;
 use crate::process;
-use crate::record::{Record, Status};
+use crate::record::{Outcome, Record, Status};
 use crate::session::Session;
 use crate::state::events::Event;
 use crate::state::{Change, instances, lock, owner};
@@ -114,6 +114,11 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
         let message = format!("{instance} works on issue #{number}, which is {status}");
         return Err(Error::new(Kind::Failed, message).hint("--force ends it first"));
     }
+    let has_folder = paths.dir.symlink_metadata().is_ok();
+    if !active && !has_folder && record.status != Some(Status::Completed) {
+        // A failed issue whose workspace is gone already: its record waits for the operator.
+        return Ok(());
+    }
     if wish.dry_run {
         session.note(&format!("would remove '{}' (issue #{number})", paths.dir.display()));
         return Ok(());
@@ -122,7 +127,7 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
     let record = end(session, &session.in_flight(number)?)?;
     let mut rescued = None;
     let mut branch = None;
-    if paths.dir.symlink_metadata().is_ok() {
+    if has_folder {
         let (repository, private) = session.git()?;
         let work = rescue(&record, &paths, &repository, &private)?;
         let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
@@ -194,6 +199,7 @@ fn end(session: &Session, record: &Record) -> Result<Record> {
             conclude(session, record, Evidence { stopped: Some(Stopped::Cancelled), ..Evidence::default() })
         }
         Some(Status::Queued | Status::Testing) => session.state.update(record.number, |record| {
+            record.outcome = Some(Outcome::Cancelled);
             record.transition(Status::Failed, session.command, "removed by the operator", session.clock.now())
         }),
         _ => Ok(record.clone()),

@@ -61,13 +61,8 @@ fn report(record: &Record, how: &str) -> Error {
 }
 
 fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
-    let number = wanted.number;
-    let token = &wanted.claimed()?.token;
-    let lock = session.state.hold(wanted.instance())?;
-    let record = session.in_flight(number)?;
-    if &record.claimed()?.token != token {
-        return Err(claims::lost(number));
-    }
+    let (lock, record) = super::hold(session, wanted)?;
+    let number = record.number;
     if record.status != Some(Status::Testing) {
         let status = record.status.map_or("unclaimed", Status::name);
         session.detail(&format!("issue #{number} is {status}, not in testing"));
@@ -90,7 +85,7 @@ fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
     }
     let checks = check_tree(session, &record, &private, &head, configured)?;
     let gates = Gates { verdict: overall(&checks), tree, checks };
-    let record = write_down(session, number, token, gates)?;
+    let record = write_down(session, &record, gates)?;
     drop(lock);
     Ok(record)
 }
@@ -125,8 +120,7 @@ fn check_tree(
         workspace::discard(session, &folder)?;
     }
     make_private(&folder)?;
-    let scratch = tempfile::tempdir().or_fail(Kind::CannotWrite, || "cannot make a temporary folder")?;
-    private.fill(&folder, &scratch.path().join("index"), head)?;
+    private.export(&folder, head)?;
     let checks = configured.iter().map(|gate| check(session, record, &paths, &folder, gate)).collect();
     workspace::discard(session, &folder)?;
     checks
@@ -215,14 +209,11 @@ fn redact_file(session: &Session, file: &mut std::fs::File) -> std::io::Result<(
 const LONGEST_LOG: u64 = 16 << 20;
 
 /// The verdict goes into the record; a red one ends the attempt.
-fn write_down(session: &Session, number: u64, token: &str, gates: Gates) -> Result<Record> {
+fn write_down(session: &Session, record: &Record, gates: Gates) -> Result<Record> {
     let now = session.clock.now();
     let attempts = session.loaded.config.queue.retry_attempts;
     let feedback = feedback(&gates);
-    session.state.update(number, |record| {
-        if record.claimed()?.token != token {
-            return Err(claims::lost(number));
-        }
+    claims::update(&session.state, record.claimed()?, record.number, |record| {
         let verdict = gates.verdict;
         let red: Vec<&str> = gates
             .checks

@@ -8,3 +8,27 @@ pub mod pull_request;
 pub mod spawn;
 pub mod supervise;
 pub(crate) mod workspace;
+
+use crate::claims;
+use crate::error::Result;
+use crate::record::Record;
+use crate::session::Session;
+use crate::state::lock;
+
+/// Holds the instance of a record that came in, and reads the record as it is now: what came through a pipe may
+/// be old, and its claim may be lost.
+fn hold(session: &Session, wanted: &Record) -> Result<(lock::Guard, Record)> {
+    let claim = wanted.claimed()?;
+    let guard = session.state.hold(&claim.instance)?;
+    Ok((guard, current(session, wanted)?))
+}
+
+/// The record that came in, as it is now.
+fn current(session: &Session, wanted: &Record) -> Result<Record> {
+    let record = session.in_flight(wanted.number)?;
+    if record.claimed()?.token == wanted.claimed()?.token {
+        Ok(record)
+    } else {
+        Err(claims::lost(wanted.number))
+    }
+}

@@ -39,13 +39,8 @@ pub fn run(session: &Session, dry_run: bool, records: impl Iterator<Item = Resul
 }
 
 fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Record>> {
-    let number = wanted.number;
-    let token = wanted.claimed()?.token.clone();
-    let _lock = session.state.hold(wanted.instance())?;
-    let record = session.in_flight(number)?;
-    if record.claimed()?.token != token {
-        return Err(claims::lost(number));
-    }
+    let (_lock, record) = super::hold(session, wanted)?;
+    let number = record.number;
     match record.status {
         Some(Status::Testing) => {}
         Some(Status::PrReady | Status::Completed) => return Ok(Some(record)),
@@ -65,10 +60,10 @@ fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Recor
     }
     github::token_for(session, "open a pull request")?;
     // The claim is confirmed before anything outside this machine changes.
-    session.claims().renew(number, &token)?;
+    session.claims().renew(number, &record.claimed()?.token)?;
     push(session, &record, &repository, &private, &head)?;
     let pull_request = open(session, &record, &proposal)?;
-    let record = write_down(session, number, &token, pull_request)?;
+    let record = write_down(session, &record, pull_request)?;
     Ok(Some(record))
 }
 
@@ -146,11 +141,8 @@ fn open(session: &Session, record: &Record, proposal: &Proposal) -> Result<PullR
     Ok(pull_request)
 }
 
-fn write_down(session: &Session, number: u64, token: &str, pull_request: PullRequest) -> Result<Record> {
-    session.state.update(number, |record| {
-        if record.claimed()?.token != token {
-            return Err(claims::lost(number));
-        }
+fn write_down(session: &Session, record: &Record, pull_request: PullRequest) -> Result<Record> {
+    claims::update(&session.state, record.claimed()?, record.number, |record| {
         let why = pull_request.url.clone();
         record.pull_request = Some(pull_request);
         record.outcome = Some(Outcome::Success);

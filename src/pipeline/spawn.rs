@@ -16,7 +16,6 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::workspace::Paths;
-use crate::claims;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
 use crate::process::{self, Program, Running};
@@ -118,14 +117,9 @@ enum Begun {
 /// Decides what a record needs, and starts its supervisor.
 fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     let number = wanted.number;
-    let token = &wanted.claimed()?.token;
-    let lock = session.state.hold(wanted.instance());
-    // As it is now: what came through the pipe may be older.
-    let record = session.in_flight(number)?;
+    let lock = session.state.hold(&wanted.claimed()?.instance);
+    let record = super::current(session, wanted)?;
     let claim = record.claimed()?;
-    if &claim.token != token {
-        return Err(claims::lost(number));
-    }
     let status = record.status.unwrap_or(Status::Queued);
     match status {
         Status::Queued => {}

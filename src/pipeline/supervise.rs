@@ -6,7 +6,6 @@
 //! of the run that is left, and decides from the evidence what comes next.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use super::workspace::{self, Ready};
 use crate::agent::environment as seen;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::agent::profile::Agent;
+use crate::claims;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
@@ -44,10 +44,7 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let guard = if lock_on_stdin {
-        let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-        session
-            .state
-            .hold_inherited(instance, File::from(stdin.or_fail(Kind::Internal, || "cannot take stdin")?))?
+        session.state.hold_inherited(instance, process::take_stdin()?)?
     } else {
         session.state.hold(instance)?
     };
@@ -61,15 +58,22 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
             return Err(Error::new(Kind::Failed, message).hint("cq-monitor finds out what became of it"));
         }
     };
-    let mut output = session.records();
-    output.record(&record)?;
-    output.finish()?;
+    tell(session, &record)?;
     // Each later step takes the lock itself; the lease covers the moments between.
     drop(guard);
     if onward && record.status == Some(Status::Testing) {
         go_onward(session, record.number)?;
     }
     Ok(Tally::default())
+}
+
+/// Writes the record to stdout. A detached supervisor's listener goes away after the first one; the run goes on.
+fn tell(session: &Session, record: &Record) -> Result<()> {
+    let mut output = session.records();
+    match output.record(record).and_then(|()| output.finish()) {
+        Err(error) if error.kind == Kind::ClosedPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// The record that an instance works on.
@@ -131,9 +135,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         }
         Ok(())
     })?;
-    let mut output = session.records();
-    // Nobody may be listening any more; the agent runs all the same.
-    let _ = output.record(&record);
+    tell(session, &record)?;
     watch(session, &record, &running, follower, &told)
 }
 
@@ -141,17 +143,12 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
 fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Result<Record> {
     let now = session.clock.now();
     let minutes = i64::from(session.loaded.config.timeout_minutes());
-    let token = wanted.claimed()?.token.clone();
-    session.state.update(wanted.number, |record| {
+    claims::update(&session.state, wanted.claimed()?, wanted.number, |record| {
         let attempt = record.claimed()?.attempt;
-        match &mut record.claim {
-            Some(claim) if claim.token == token => {
-                claim.base_sha = Some(ready.base_sha.clone());
-                claim.not_before = None;
-                claim.lease_expires_at =
-                    now + TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes));
-            }
-            _ => return Err(crate::claims::lost(wanted.number)),
+        if let Some(claim) = &mut record.claim {
+            claim.base_sha = Some(ready.base_sha.clone());
+            claim.not_before = None;
+            claim.lease_expires_at = now + lease(session);
         }
         record.outcome = None;
         record.gates = None;
@@ -168,6 +165,11 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
         });
         record.transition(Status::InProgress, session.command, format!("attempt {attempt} started"), now)
     })
+}
+
+/// How long a claim is not doubted after it was renewed.
+fn lease(session: &Session) -> TimeDelta {
+    TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes))
 }
 
 fn start(
@@ -220,7 +222,7 @@ fn watch(
     mut follower: Follower,
     told: &AtomicBool,
 ) -> Result<Record> {
-    let lease = TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes));
+    let lease = lease(session);
     let number = record.number;
     let token = record.claimed()?.token.clone();
     let deadline = record.run.as_ref().and_then(|run| run.deadline);

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Kind, OrFail, Result};
 
 /// Temp files begin with this, so that those of killed processes can be found and swept.
-pub(super) const TEMP_PREFIX: &str = ".tmp-";
+pub(crate) const TEMP_PREFIX: &str = ".tmp-";
 
 /// Replaces a file for good: after this returns, a power cut leaves the new content.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {

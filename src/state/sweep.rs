@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{State, durable};
-use crate::error::Result;
+use crate::error::{Kind, OrFail, Result};
 
 /// A temp file lives for the time of one fsync; one this old has lost its process.
 const ABANDONED: Duration = Duration::from_secs(60);
@@ -16,14 +16,20 @@ impl State {
 
     fn sweep_older_than(&self, age: Duration) -> Result<usize> {
         let mut swept = 0;
-        for folder in ["", "records", "archive", "instances", "cache"] {
+        for folder in ["", "records", "archive", "instances", "cache", "repo.git"] {
             let Ok(entries) = std::fs::read_dir(self.path(folder)) else { continue };
             for entry in entries.flatten() {
                 let is_temp = entry.file_name().to_string_lossy().starts_with(durable::TEMP_PREFIX);
                 let modified = entry.metadata().and_then(|about| about.modified());
                 let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age));
                 if is_temp && is_old {
-                    durable::remove(&entry.path())?;
+                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        let path = entry.path();
+                        std::fs::remove_dir_all(&path)
+                            .or_fail(Kind::CannotWrite, || format!("cannot remove '{}'", path.display()))?;
+                    } else {
+                        durable::remove(&entry.path())?;
+                    }
                     swept += 1;
                 }
             }

@@ -37,14 +37,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         (outcome, why) = (Outcome::Crashed, "the branch cannot be read".to_owned());
     }
     let why = session.redactor().redact(&sanitize::line(&why)).into_owned();
-    let token = record.claimed()?.token.clone();
     let attempts = session.loaded.config.queue.retry_attempts;
     let now = session.clock.now();
     let mut next = None;
-    let ended = session.state.update(record.number, |record| {
-        if record.claimed()?.token != token {
-            return Err(claims::lost(record.number));
-        }
+    let ended = claims::update(&session.state, record.claimed()?, record.number, |record| {
         if record.status != Some(Status::InProgress) {
             return Err(Error::new(Kind::Failed, format!("issue #{} has ended already", record.number)));
         }
@@ -61,8 +57,7 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         if outcome == Outcome::Success {
             record.outcome = Some(outcome);
             if let Some(claim) = &mut record.claim {
-                let minutes = i64::from(session.loaded.config.claims.lease_minutes);
-                claim.lease_expires_at = now + chrono::TimeDelta::minutes(minutes);
+                claim.lease_expires_at = now + super::lease(session);
             }
             return record.transition(Status::Testing, session.command, why.as_str(), now);
         }
