@@ -8,7 +8,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod gates;
 mod line;
+mod outcomes;
+mod stop;
 mod twice;
 
 use support::house::{House, Plan};
