@@ -39,7 +39,11 @@ fn a_red_check_sends_the_agent_back_with_its_last_lines() {
     let prompt = fs::read_to_string(house.workspace(1).join("prompt.2")).unwrap();
     assert!(prompt.contains("line 100\nbroken") && prompt.contains("Attempt: 2"), "{prompt}");
     let pulls = house.lab.pulls();
-    assert_eq!((pulls.len(), &pulls[0]["head"]["ref"]), (1, &record["claim"]["branch"]), "one branch for all");
+    assert_eq!(
+        (pulls.len(), &pulls[0]["head"]["ref"]),
+        (1, &record["claim"]["branch"]),
+        "one branch for all"
+    );
 }
 
 #[test]
@@ -73,7 +77,10 @@ fn a_check_that_cannot_run_is_not_red() {
         let ran = house.cq("gate").args(["1"]).run().ends(1, "checks could not be evaluated: the check");
         assert_eq!(ran.record()["gates"]["checks"][0]["exit"], exit, "{command:?}");
         let record = house.record(1);
-        assert_eq!((&record["status"], &record["gates"]["verdict"]), (&json!("testing"), &json!("unevaluated")));
+        assert_eq!(
+            (&record["status"], &record["gates"]["verdict"]),
+            (&json!("testing"), &json!("unevaluated"))
+        );
         assert_eq!((&record["claim"]["attempt"], record["feedback"].as_array()), (&json!(1), None));
         house.cq("pr").args(["1"]).run().ends(77, "its checks did not pass");
         assert!(house.lab.pulls().is_empty() && house.lab.branches().is_empty());

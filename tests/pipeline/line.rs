@@ -42,7 +42,10 @@ fn one_line_from_a_file_to_pull_requests() {
         assert!(body.contains(&format!("Tree `{tree}`")), "{body}");
 
         let record = house.record(issue);
-        assert_eq!((record["status"].as_str(), record["outcome"].as_str()), (Some("pr-ready"), Some("success")));
+        assert_eq!(
+            (record["status"].as_str(), record["outcome"].as_str()),
+            (Some("pr-ready"), Some("success"))
+        );
         assert_eq!(record["pull_request"]["number"], pull["number"]);
         assert_eq!(record["pull_request"]["head_sha"], pull["head"]["sha"]);
         let history: Vec<_> = record["history"].as_array().unwrap().iter().map(|step| &step["to"]).collect();

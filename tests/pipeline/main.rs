@@ -9,8 +9,11 @@
 mod support;
 
 mod gates;
+mod input;
 mod line;
 mod outcomes;
+mod pipes;
+mod refusals;
 mod stop;
 mod twice;
 

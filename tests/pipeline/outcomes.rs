@@ -26,7 +26,11 @@ fn why(record: &Value) -> &str {
 fn an_error_is_tried_again() {
     let (_house, record) = after(&json!([{"exit": 7}]));
     assert_eq!(brief(&record), ("queued", "agent-error", 2));
-    assert!(why(&record).starts_with("exit status 7 without a result; attempt 2 of 3 in "), "{}", why(&record));
+    assert!(
+        why(&record).starts_with("exit status 7 without a result; attempt 2 of 3 in "),
+        "{}",
+        why(&record)
+    );
 }
 
 #[test]
@@ -122,7 +126,9 @@ fn a_secret_that_an_agent_prints_is_masked() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();
-    for (place, text) in [("log", &log), ("logs", &told), ("record", &record), ("pull", &pull), ("events", &events)] {
+    for (place, text) in
+        [("log", &log), ("logs", &told), ("record", &record), ("pull", &pull), ("events", &events)]
+    {
         assert!(!text.contains(TOKEN) && !text.contains(key), "{place}: {text}");
         assert!(!text.is_empty());
     }

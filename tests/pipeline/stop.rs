@@ -32,9 +32,11 @@ fn a_drain_stops_every_step_and_a_thaw_lifts_it() {
 
 #[test]
 fn an_abort_ends_the_agents_and_keeps_their_work() {
-    let house = House::with_steps(&json!([{"write": {"path": "begun.txt", "content": "begun"}}, {"hang": true}]));
+    let house =
+        House::with_steps(&json!([{"write": {"path": "begun.txt", "content": "begun"}}, {"hang": true}]));
     house.claim(1);
-    let claim = house.cq("spawn").args(["1"]).run().quietly().record()["claim"]["token"].as_str().unwrap().to_owned();
+    let claim =
+        house.cq("spawn").args(["1"]).run().quietly().record()["claim"]["token"].as_str().unwrap().to_owned();
     let begun = house.workspace(1).join("widgets/begun.txt");
     until("the agent's first file", || begun.exists().then_some(()));
     let told = house.cq("stop").args(["--abort"]).run().good().record();
@@ -58,7 +60,8 @@ fn a_stubborn_agent_is_ended_by_force_and_its_work_rescued() {
     house.cq("cleanup").args(["claude-instance-1"]).run().ends(1, "claude-instance-1 works on issue #1");
     assert!(!House::processes_with(&claim).is_empty());
 
-    let removed = house.cq("cleanup").args(["--force", "claude-instance-1"]).run().ends(0, "ending cq-supervise");
+    let removed =
+        house.cq("cleanup").args(["--force", "claude-instance-1"]).run().ends(0, "ending cq-supervise");
     assert!(House::processes_with(&claim).is_empty());
     let record = house.record(1);
     assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("cancelled")));

@@ -24,7 +24,8 @@ fn a_tree_that_has_a_verdict_is_not_checked_again() {
     let house = House::usual();
     let counted = house.text_of("counted");
     house.configure(|config| {
-        config["qualityGates"] = json!([{"name": "count", "command": ["sh", "-c", format!("echo x >> {counted}")]}]);
+        config["qualityGates"] =
+            json!([{"name": "count", "command": ["sh", "-c", format!("echo x >> {counted}")]}]);
     });
     let count = || fs::read_to_string(&counted).unwrap().lines().count();
     house.work(1).good();

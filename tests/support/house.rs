@@ -199,7 +199,8 @@ impl House {
 
     /// What must not change behind the owner's back: checkout, index, branches.
     pub(crate) fn owners_view(&self) -> (String, String, String) {
-        let branches = ["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/main", "refs/remotes"];
+        let branches =
+            ["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/main", "refs/remotes"];
         (self.git(&["status", "--porcelain"]), self.git(&branches), self.git(&["symbolic-ref", "HEAD"]))
     }
 

@@ -73,9 +73,13 @@ impl Lab {
 
     /// The names of the branches that were pushed.
     pub(crate) fn branches(&self) -> Vec<String> {
-        let listed = self.call("GET", "/repos/acme/widgets/branches", &Value::Null);
-        let names = listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
-        names.filter(|name| name != "main").collect()
+        let repository = self.repository();
+        let names = repository["refs"].as_object().unwrap().keys();
+        names
+            .filter_map(|name| name.strip_prefix("refs/heads/"))
+            .filter(|name| *name != "main")
+            .map(str::to_owned)
+            .collect()
     }
 
     pub(crate) fn merge(&self, pull: u64) {

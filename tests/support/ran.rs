@@ -95,7 +95,10 @@ impl Ran {
     /// The exit status, and a part of what was said on stderr; shows everything where they differ.
     #[track_caller]
     pub(crate) fn ends(self, status: i32, said: &str) -> Self {
-        assert!(self.status == status && self.stderr.contains(said), "expected {status}, '{said}': {self:#?}");
+        assert!(
+            self.status == status && self.stderr.contains(said),
+            "expected {status}, '{said}': {self:#?}"
+        );
         self
     }
 
@@ -115,7 +118,8 @@ impl Ran {
     /// stdout, line by line, as JSON.
     #[track_caller]
     pub(crate) fn records(&self) -> Vec<Value> {
-        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"));
+        let line =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"));
         self.stdout.lines().map(line).collect()
     }
 
