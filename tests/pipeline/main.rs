@@ -8,13 +8,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disk;
 mod gates;
 mod input;
 mod line;
 mod outcomes;
 mod pipes;
+mod recovery;
 mod refusals;
 mod stop;
 mod twice;
+mod views;
 
 use support::house::{House, Plan};
