@@ -12,6 +12,7 @@ mod disk;
 mod gates;
 mod input;
 mod line;
+mod network;
 mod outcomes;
 mod pipes;
 mod recovery;
@@ -19,5 +20,6 @@ mod refusals;
 mod stop;
 mod twice;
 mod views;
+mod wire;
 
 use support::house::{House, Plan};
