@@ -124,12 +124,14 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
         return Ok(());
     }
     let _lock = hold(session, wish, &instance)?;
-    let record = end(session, &session.in_flight(number)?)?;
+    let record = session.in_flight(number)?;
+    let attempt = attempt_of_work(&record)?;
+    let record = end(session, &record)?;
     let mut rescued = None;
     let mut branch = None;
     if has_folder {
         let (repository, private) = session.git()?;
-        let work = rescue(&record, &paths, &repository, &private)?;
+        let work = rescue(&record, attempt, &paths, &repository, &private)?;
         let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
         workspace::discard(session, &paths.dir)?;
         if let Some(git_dir) = git_dir {
@@ -214,8 +216,23 @@ struct Work {
     rescued: Option<String>,
 }
 
+/// The attempt that the work in a workspace is of: a claim that waits after a failed one counts the next already.
+fn attempt_of_work(record: &Record) -> Result<u32> {
+    let attempt = record.claimed()?.attempt;
+    let failed =
+        |outcome: Outcome| !matches!(outcome, Outcome::Success | Outcome::UsageLimit | Outcome::Auth);
+    let waits = record.status == Some(Status::Queued) && record.outcome.is_some_and(failed);
+    Ok(if waits { attempt.saturating_sub(1).max(1) } else { attempt })
+}
+
 /// Keeps uncommitted files and commits that were not pushed under `refs/cq/rescue/<issue>/<attempt>`.
-fn rescue(record: &Record, paths: &Paths, repository: &Repository, private: &PrivateGit) -> Result<Work> {
+fn rescue(
+    record: &Record,
+    attempt: u32,
+    paths: &Paths,
+    repository: &Repository,
+    private: &PrivateGit,
+) -> Result<Work> {
     let claim = record.claimed()?;
     let Some(head) = repository.resolve(&format!("refs/heads/{}", claim.branch))? else {
         return Ok(Work { head: None, rescued: None });
@@ -232,7 +249,7 @@ fn rescue(record: &Record, paths: &Paths, repository: &Repository, private: &Pri
         (None, true) => head.clone(),
         (None, false) => return Ok(Work { head: Some(head), rescued: None }),
     };
-    let name = free_rescue_name(repository, record.number, claim.attempt, &keep)?;
+    let name = free_rescue_name(repository, record.number, attempt, &keep)?;
     repository.set_ref(&name, &keep)?;
     Ok(Work { head: Some(head), rescued: Some(name) })
 }

@@ -1,0 +1,118 @@
+//! A disk that is full, and one that cannot be written: the command says so, and the old state stays.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::support::ran::Run;
+use crate::support::skip::skip;
+use crate::{House, Plan};
+
+/// A small disk of the house's own, taken away at the end.
+struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// None where this process may not mount.
+    fn mount(house: &House, test: &str) -> Option<Self> {
+        let folder = house.place("disk");
+        fs::create_dir(&folder).unwrap();
+        let text = folder.display().to_string();
+        let ran = house.program("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs", &text]).run();
+        if ran.status != 0 {
+            skip(test, &format!("cannot mount a tmpfs: {}", ran.stderr.trim()));
+            return None;
+        }
+        Some(Self { folder })
+    }
+
+    fn fill(&self) {
+        let mut file = fs::File::create(self.folder.join("ballast")).unwrap();
+        while file.write_all(&[0; 512]).is_ok() {}
+    }
+
+    fn relieve(&self) {
+        fs::remove_file(self.folder.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.folder).status();
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_the_old_state() {
+    let house = House::usual();
+    let Some(disk) = Disk::mount(&house, "a_full_disk_keeps_the_old_state") else { return };
+    let state = disk.folder.join("cq");
+    let cq = |name: &str, args: &[&str]| -> Run { house.cq(name).args(args).env("CQ_STATE_DIR", &state) };
+    let first = cq("claim", &["1"]).run().quietly().stdout;
+    disk.fill();
+
+    let ran = cq("claim", &["2"]).run().ends(73, "No space left on device");
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.lines().count()),
+        ("", 1),
+        "one clear message: {}",
+        ran.stderr
+    );
+    let ran = cq("spawn", &["--wait", "1"]).run();
+    assert!(ran.status == 73 && ran.stderr.contains("No space left on device"), "{ran:#?}");
+    cq("stop", &["--drain"]).run().ends(73, "No space left on device");
+
+    // Readers go on, and read what was there.
+    assert_eq!(cq("status", &[]).run().quietly().stdout, first);
+    assert_eq!(fs::read_dir(state.join("records")).unwrap().count(), 1, "and no half a record");
+
+    disk.relieve();
+    assert_eq!(cq("claim", &["2"]).run().quietly().record()["claim"]["instance"], "claude-instance-2");
+    assert_eq!(cq("spawn", &["--wait", "1"]).run().good().record()["claim"]["attempt"], 1);
+}
+
+/// The workspaces' disk is another one: nothing of the attempt counts.
+#[test]
+fn a_workspace_that_does_not_fit_uses_up_no_attempt() {
+    let house = House::new(&Plan::default());
+    let Some(disk) = Disk::mount(&house, "a_workspace_that_does_not_fit_uses_up_no_attempt") else { return };
+    house.configure(|config| config["workspace"]["baseDir"] = disk.folder.to_str().unwrap().into());
+    house.claim(1);
+    disk.fill();
+    let ran = house.cq("spawn").args(["--wait", "1"]).run();
+    assert!(ran.status == 73 && ran.stderr.contains("No space left on device"), "{ran:#?}");
+    let record = house.record(1);
+    assert_eq!((record["status"].as_str(), record["claim"]["attempt"].as_u64()), (Some("queued"), Some(1)));
+    disk.relieve();
+    house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").run().quietly();
+    assert_eq!(house.lab.pulls().len(), 1);
+}
+
+#[test]
+fn a_read_only_state_can_still_be_read() {
+    let house = House::usual();
+    let Some(disk) = Disk::mount(&house, "a_read_only_state_can_still_be_read") else { return };
+    let state = disk.folder.join("cq");
+    let cq = |name: &str, args: &[&str]| -> Run { house.cq(name).args(args).env("CQ_STATE_DIR", &state) };
+    let first = cq("claim", &["1"]).run().quietly().stdout;
+    let folder = disk.folder.display().to_string();
+    house.program("mount").args(["-o", "remount,ro", &folder]).run().good();
+
+    for (name, args) in [
+        ("claim", &["2"][..]),
+        ("spawn", &["--wait", "1"]),
+        ("gate", &["1"]),
+        ("pr", &["1"]),
+        ("stop", &["--abort"]),
+    ] {
+        let ran = cq(name, args).run();
+        assert!(ran.status == 73 && ran.stderr.contains("Read-only file system"), "{ran:#?}");
+        assert_eq!(ran.stdout, "");
+    }
+    assert_eq!(cq("status", &[]).run().quietly().stdout, first);
+    cq("fetch", &[]).run().quietly();
+    assert!(cq("status", &["--explain", "1"]).run().good().stdout.contains("it is queued"));
+    house.program("mount").args(["-o", "remount,rw", &folder]).run().good();
+    cq("claim", &["2"]).run().quietly();
+}

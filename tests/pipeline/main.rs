@@ -1,0 +1,25 @@
+//! The pipeline end to end: the real binaries against the rehearsal's GitHub, each test in a house of its own.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test starts programs itself, and may panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod disk;
+mod gates;
+mod input;
+mod line;
+mod network;
+mod outcomes;
+mod pipes;
+mod recovery;
+mod refusals;
+mod stop;
+mod twice;
+mod views;
+mod wire;
+
+use support::house::{House, Plan};

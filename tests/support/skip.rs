@@ -1,0 +1,16 @@
+//! A test that cannot run here says so where it is seen.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Prints that a test was skipped and why, and notes it in `skipped.txt` of the target folder.
+pub(crate) fn skip(test: &str, reason: &str) {
+    let line = format!("SKIPPED: {test}: {reason}\n");
+    print!("{line}");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    std::fs::create_dir_all(&target).unwrap();
+    let mut file = OpenOptions::new().append(true).create(true).open(target.join("skipped.txt")).unwrap();
+    file.write_all(line.as_bytes()).unwrap();
+}
