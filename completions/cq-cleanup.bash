@@ -23,7 +23,7 @@ _cq__cleanup() {
 
     case "${cmd}" in
         cq__cleanup)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --all --force --dry-run --help --version"
+            opts="-q -v -h -V --all --force --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

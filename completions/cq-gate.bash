@@ -23,7 +23,7 @@ _cq__gate() {
 
     case "${cmd}" in
         cq__gate)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --again --dry-run --help --version"
+            opts="-q -v -h -V --again --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

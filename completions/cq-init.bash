@@ -23,12 +23,16 @@ _cq__init() {
 
     case "${cmd}" in
         cq__init)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --base --labels --dry-run --help --version"
+            opts="-q -v -h -V --base --labels --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -43,10 +47,6 @@ _cq__init() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
-                    return 0
-                    ;;
-                --base)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

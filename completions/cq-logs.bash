@@ -23,12 +23,16 @@ _cq__logs() {
 
     case "${cmd}" in
         cq__logs)
-            opts="-q -v -f -h -V --config --state-dir --repo --format --quiet --verbose --follow --raw --since --help --version"
+            opts="-f -q -v -h -V --follow --raw --since --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -43,10 +47,6 @@ _cq__logs() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
-                    return 0
-                    ;;
-                --since)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -23,7 +23,7 @@ _cq__pr() {
 
     case "${cmd}" in
         cq__pr)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --sync --dry-run --help --version"
+            opts="-q -v -h -V --sync --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -23,7 +23,7 @@ _cq__spawn() {
 
     case "${cmd}" in
         cq__spawn)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --wait --dry-run --help --version"
+            opts="-q -v -h -V --wait --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -4,9 +4,9 @@ complete -c cq-spawn -l repo -d 'The repository on GitHub' -r
 complete -c cq-spawn -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
-complete -c cq-spawn -s q -l quiet -d 'Only errors on stderr'
-complete -c cq-spawn -s v -l verbose -d 'More on stderr'
 complete -c cq-spawn -l wait -d 'Wait for the agents, and write each record as its agent ends'
 complete -c cq-spawn -l dry-run -d 'Say what would be started, and start nothing'
+complete -c cq-spawn -s q -l quiet -d 'Only errors on stderr'
+complete -c cq-spawn -s v -l verbose -d 'More on stderr'
 complete -c cq-spawn -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cq-spawn -s V -l version -d 'Print version'

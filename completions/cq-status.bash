@@ -23,12 +23,20 @@ _cq__status() {
 
     case "${cmd}" in
         cq__status)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --explain --watch --help --version"
+            opts="-q -v -h -V --explain --watch --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -43,14 +51,6 @@ _cq__status() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
-                    return 0
-                    ;;
-                --explain)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --watch)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

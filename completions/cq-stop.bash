@@ -23,12 +23,16 @@ _cq__stop() {
 
     case "${cmd}" in
         cq__stop)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --drain --abort --thaw --reason --dry-run --help --version"
+            opts="-q -v -h -V --drain --abort --thaw --reason --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -43,10 +47,6 @@ _cq__stop() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
-                    return 0
-                    ;;
-                --reason)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

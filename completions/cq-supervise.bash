@@ -23,12 +23,16 @@ _cq__supervise() {
 
     case "${cmd}" in
         cq__supervise)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --lock-on-stdin --onward --launch --help --version"
+            opts="-q -v -h -V --lock-on-stdin --onward --launch --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --launch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -43,10 +47,6 @@ _cq__supervise() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
-                    return 0
-                    ;;
-                --launch)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

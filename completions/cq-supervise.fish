@@ -1,13 +1,13 @@
+complete -c cq-supervise -l launch -d 'Become the leader of a new session, then the program that follows' -r
 complete -c cq-supervise -l config -d 'The configuration file [default: orchestrator-config.json here or in a folder above]' -r -F
 complete -c cq-supervise -l state-dir -d 'The state directory [default: .cq beside the configuration]' -r -F
 complete -c cq-supervise -l repo -d 'The repository on GitHub' -r
 complete -c cq-supervise -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
-complete -c cq-supervise -l launch -d 'Become the leader of a new session, then the program that follows' -r
-complete -c cq-supervise -s q -l quiet -d 'Only errors on stderr'
-complete -c cq-supervise -s v -l verbose -d 'More on stderr'
 complete -c cq-supervise -l lock-on-stdin -d 'Take the instance\'s lock over from stdin'
 complete -c cq-supervise -l onward -d 'Go on with cq-gate and cq-pr when the agent is done'
+complete -c cq-supervise -s q -l quiet -d 'Only errors on stderr'
+complete -c cq-supervise -s v -l verbose -d 'More on stderr'
 complete -c cq-supervise -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cq-supervise -s V -l version -d 'Print version'

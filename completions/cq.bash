@@ -23,7 +23,7 @@ _cq() {
 
     case "${cmd}" in
         cq)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --list --help --version"
+            opts="-q -v -h -V --list --config --state-dir --repo --format --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

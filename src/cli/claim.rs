@@ -15,8 +15,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-claim", version)]
 pub struct Claim {
-    #[command(flatten)]
-    common: Common,
     /// Claim these issues; without any, records are read from stdin
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
@@ -32,6 +30,8 @@ pub struct Claim {
     /// Say what would be claimed, and claim nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

@@ -14,8 +14,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-cleanup", version)]
 pub struct Cleanup {
-    #[command(flatten)]
-    common: Common,
     /// These instances, such as claude-instance-1, finished or not
     #[arg(value_name = "INSTANCE")]
     instances: Vec<String>,
@@ -28,6 +26,8 @@ pub struct Cleanup {
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

@@ -15,8 +15,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-fetch", version)]
 pub struct Fetch {
-    #[command(flatten)]
-    common: Common,
     /// Only these issues
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
@@ -35,6 +33,8 @@ pub struct Fetch {
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

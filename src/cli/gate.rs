@@ -15,8 +15,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-gate", version)]
 pub struct Gate {
-    #[command(flatten)]
-    common: Common,
     /// Check these issues; without any, records are read from stdin
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
@@ -26,6 +24,8 @@ pub struct Gate {
     /// Say what would be checked, and check nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

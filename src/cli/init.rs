@@ -14,8 +14,6 @@ use crate::upkeep::init;
 #[derive(Debug, Parser)]
 #[command(name = "cq-init", version)]
 pub struct Init {
-    #[command(flatten)]
-    common: Common,
     /// The branch that work starts from [default: what origin/HEAD says, else main]
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
@@ -25,6 +23,8 @@ pub struct Init {
     /// Say what would be made, and make nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

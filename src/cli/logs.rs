@@ -11,8 +11,6 @@ use crate::view::logs;
 #[derive(Debug, Parser)]
 #[command(name = "cq-logs", version)]
 pub struct Logs {
-    #[command(flatten)]
-    common: Common,
     /// Only these instances, such as claude-instance-1
     #[arg(value_name = "INSTANCE")]
     instances: Vec<String>,
@@ -25,6 +23,8 @@ pub struct Logs {
     /// Only what is younger: a time (2026-01-31T09:30:00Z) or a span (90s, 15m, 2h, 1d)
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

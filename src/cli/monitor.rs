@@ -14,11 +14,11 @@ use crate::upkeep::monitor;
 #[derive(Debug, Parser)]
 #[command(name = "cq-monitor", version)]
 pub struct Monitor {
-    #[command(flatten)]
-    common: Common,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

@@ -15,8 +15,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-pr", version)]
 pub struct Pr {
-    #[command(flatten)]
-    common: Common,
     /// Open these issues' pull requests; without any, records are read from stdin
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
@@ -26,6 +24,8 @@ pub struct Pr {
     /// Say what would be pushed and opened, and change nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

@@ -15,8 +15,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-spawn", version)]
 pub struct Spawn {
-    #[command(flatten)]
-    common: Common,
     /// Start these claimed issues; without any, records are read from stdin
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
@@ -26,6 +24,8 @@ pub struct Spawn {
     /// Say what would be started, and start nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

@@ -13,8 +13,6 @@ use crate::view::status;
 #[derive(Debug, Parser)]
 #[command(name = "cq-status", version)]
 pub struct Status {
-    #[command(flatten)]
-    common: Common,
     /// Only these instances or issues
     #[arg(value_name = "INSTANCE|ISSUE")]
     only: Vec<String>,
@@ -24,6 +22,8 @@ pub struct Status {
     /// Show it again every so many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2")]
     watch: Option<u32>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

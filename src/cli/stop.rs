@@ -16,8 +16,6 @@ use crate::upkeep::stop;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(name = "cq-stop", version, group = ArgGroup::new("what").required(true))]
 pub struct Stop {
-    #[command(flatten)]
-    common: Common,
     /// Start nothing new; running agents finish
     #[arg(long, group = "what")]
     drain: bool,
@@ -33,6 +31,8 @@ pub struct Stop {
     /// Say what would be stopped, and stop nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

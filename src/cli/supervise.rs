@@ -14,8 +14,6 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cq-supervise", version)]
 pub struct Supervise {
-    #[command(flatten)]
-    common: Common,
     /// The instance, such as claude-instance-1
     #[arg(value_name = "INSTANCE", required_unless_present = "launch")]
     instance: Option<String>,
@@ -28,6 +26,8 @@ pub struct Supervise {
     /// Become the leader of a new session, then the program that follows
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     launch: Vec<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {

@@ -14,14 +14,14 @@ use crate::upkeep::umbrella;
 #[derive(Debug, Parser)]
 #[command(name = "cq", version, disable_help_subcommand = true, subcommand_precedence_over_arg = false)]
 pub struct Umbrella {
-    #[command(flatten)]
-    common: Common,
     /// List the commands
     #[arg(long)]
     list: bool,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) const PAGE: Page = Page {
