@@ -105,6 +105,7 @@ impl Claims for Local {
         };
         record.transition(Status::Queued, self.state.command(), "claimed", self.state.clock().now())?;
         locked.put(&record, 0)?;
+        locked.commit()?;
         Ok(Claimed::Won(Box::new(record)))
     }
 
@@ -147,6 +148,7 @@ impl Claims for Local {
             claim.lease_expires_at = now + self.lease;
         }
         locked.put(&record, known)?;
+        locked.commit()?;
         Ok(record)
     }
 

@@ -13,12 +13,16 @@ pub(crate) const TEMP_PREFIX: &str = ".tmp-";
 
 /// Replaces a file for good: after this returns, a power cut leaves the new content.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = folder_of(path);
+    put(path, content)?;
+    sync_folder(folder_of(path))
+}
+
+/// The same but for the last step: until [`sync_folder`] a power cut may bring the old content back, whole.
+pub(super) fn put(path: &Path, content: &[u8]) -> Result<()> {
     let failed = || format!("cannot write '{}'", path.display());
-    let mut temp = temp_in(folder).or_fail(Kind::CannotWrite, failed)?;
+    let mut temp = temp_in(folder_of(path)).or_fail(Kind::CannotWrite, failed)?;
     temp.write_all(content).and_then(|()| temp.as_file().sync_all()).or_fail(Kind::CannotWrite, failed)?;
-    temp.persist(path).or_fail(Kind::CannotWrite, failed)?;
-    sync_folder(folder)
+    temp.persist(path).or_fail(Kind::CannotWrite, failed).map(drop)
 }
 
 /// Replaces a file that can be made again: whole or old, but not forced to the disk.
@@ -80,7 +84,8 @@ fn temp_in(folder: &Path) -> std::io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(TEMP_PREFIX).tempfile_in(folder)
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+/// What was renamed in a folder stays so.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .or_fail(Kind::CannotWrite, || format!("cannot write the folder '{}'", folder.display()))

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{lock, owner};
+use super::lock;
 use crate::error::{Kind, OrFail, Result};
 use crate::record::{Record, Status};
 
@@ -46,6 +46,7 @@ struct Written {
 #[derive(Debug)]
 pub(super) struct Index {
     file: File,
+    boot_id: String,
     dirty: bool,
     pub(super) entries: Entries,
 }
@@ -59,6 +60,7 @@ impl Index {
     pub(super) fn open(
         path: &Path,
         records: &Path,
+        boot_id: String,
         rebuild: impl FnOnce() -> Result<Entries>,
     ) -> Result<Self> {
         let file = lock::open(path)?;
@@ -66,13 +68,11 @@ impl Index {
             .ok()
             .and_then(|text| serde_json::from_slice::<Written>(&text).ok())
             .filter(|written| {
-                written.clean
-                    && written.boot_id == owner::boot_id()
-                    && Some(written.records) == mtime(records)
+                written.clean && written.boot_id == boot_id && Some(written.records) == mtime(records)
             });
         match believed {
-            Some(written) => Ok(Self { file, dirty: false, entries: written.entries }),
-            None => Ok(Self { file, dirty: false, entries: rebuild()? }),
+            Some(written) => Ok(Self { file, boot_id, dirty: false, entries: written.entries }),
+            None => Ok(Self { file, boot_id, dirty: false, entries: rebuild()? }),
         }
     }
 
@@ -92,7 +92,8 @@ impl Index {
         }
         let Some(records) = mtime(records) else { return };
         let entries = std::mem::take(&mut self.entries);
-        let written = Written { clean: true, boot_id: owner::boot_id(), records, entries };
+        let boot_id = std::mem::take(&mut self.boot_id);
+        let written = Written { clean: true, boot_id, records, entries };
         let Ok(text) = serde_json::to_vec(&written) else { return };
         let tail = &text[CLEAN.len() - 1..];
         let length = (CLEAN.len() + tail.len()) as u64;
@@ -103,7 +104,7 @@ impl Index {
             .and_then(|()| self.file.set_len(length))
             .and_then(|()| self.file.write_all_at(CLEAN, 0));
         self.dirty = done.is_err();
-        self.entries = written.entries;
+        (self.boot_id, self.entries) = (written.boot_id, written.entries);
     }
 }
 

@@ -40,7 +40,7 @@ impl State {
         self.create()?;
         let guard = lock::try_take(&self.instance_lock_path(instance)?)?;
         if let Some(guard) = &guard {
-            guard.sign(self.command, self.clock.now());
+            guard.sign(&lock::Holder::here(self.command, self.clock.now()));
         }
         Ok(guard)
     }
@@ -51,7 +51,7 @@ impl State {
         self.create()?;
         let taken = lock::take(&self.instance_lock_path(instance)?, GLANCE, self.clock.now());
         if let Ok(guard) = &taken {
-            guard.sign(self.command, self.clock.now());
+            guard.sign(&lock::Holder::here(self.command, self.clock.now()));
         }
         taken.map_err(|error| {
             if error.kind != Kind::TryAgain {
@@ -69,7 +69,7 @@ impl State {
     pub fn hold_inherited(&self, instance: &str, stdin: std::fs::File) -> Result<lock::Guard> {
         match lock::Guard::inherited(stdin, &self.instance_lock_path(instance)?)? {
             Some(guard) => {
-                guard.sign(self.command, self.clock.now());
+                guard.sign(&lock::Holder::here(self.command, self.clock.now()));
                 Ok(guard)
             }
             None => self.hold(instance),

@@ -39,6 +39,13 @@ pub struct Holder {
     pub since: Timestamp,
 }
 
+impl Holder {
+    /// This process. Best asked for before the lock is waited for: others wait while it is held.
+    pub fn here(command: &str, since: Timestamp) -> Self {
+        Self { command: command.to_owned(), owner: owner::of_this_process(), since }
+    }
+}
+
 /// Opens or makes a lock file, readable by its owner only.
 pub(super) fn open(path: &Path) -> Result<File> {
     OpenOptions::new()
@@ -105,9 +112,8 @@ pub fn holder(path: &Path) -> Option<Holder> {
 
 impl Guard {
     /// Writes the holder's name into the file. A failure is ignored: the note is for people.
-    pub fn sign(&self, command: &str, now: Timestamp) {
-        let holder = Holder { command: command.to_owned(), owner: owner::of_this_process(), since: now };
-        if let Ok(mut line) = serde_json::to_vec(&holder) {
+    pub fn sign(&self, holder: &Holder) {
+        if let Ok(mut line) = serde_json::to_vec(holder) {
             line.push(b'\n');
             let _ = self.file.write_all_at(&line, 0);
         }
@@ -150,7 +156,7 @@ mod tests {
         let path = folder.path().join("lock");
         let now = Timestamp::UNIX_EPOCH;
         let held = try_take(&path).unwrap().unwrap();
-        held.sign("cq-spawn", now);
+        held.sign(&Holder::here("cq-spawn", now));
         assert!(try_take(&path).unwrap().is_none());
 
         let later = now + chrono::TimeDelta::seconds(31);

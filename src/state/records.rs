@@ -24,6 +24,8 @@ pub enum Change {
 pub struct Locked<'s> {
     state: &'s State,
     index: Index,
+    /// Whether a record was put in place that a power cut could still take back.
+    unsynced: bool,
     // Last, so that it is let go after everything else.
     _guard: lock::Guard,
 }
@@ -41,10 +43,13 @@ impl State {
     pub fn lock(&self) -> Result<Locked<'_>> {
         self.create()?;
         let now = self.clock.now();
+        let holder = lock::Holder::here(self.command, now);
         let guard = lock::take(&self.path("lock"), lock::PATIENCE, now)?;
-        guard.sign(self.command, now);
-        let index = Index::open(&self.path("index.json"), &self.records(), || self.summaries())?;
-        Ok(Locked { state: self, index, _guard: guard })
+        guard.sign(&holder);
+        let index = Index::open(&self.path("index.json"), &self.records(), holder.owner.boot_id, || {
+            self.summaries()
+        })?;
+        Ok(Locked { state: self, index, unsynced: false, _guard: guard })
     }
 
     /// Reads one record. Takes no lock.
@@ -116,6 +121,7 @@ impl State {
             Change::Write(record) => locked.put(&record, transitions)?,
             Change::Archive(record) => locked.archive(&record, transitions)?,
         }
+        locked.commit()?;
         Ok(value)
     }
 
@@ -146,11 +152,22 @@ impl Locked<'_> {
         &self.index.entries
     }
 
+    /// Lets go, and returns once what was put will outlive a power cut. Others need not wait for that: until
+    /// then nobody has been told of the change.
+    pub fn commit(mut self) -> Result<()> {
+        let state = self.state;
+        let unsynced = std::mem::take(&mut self.unsynced);
+        drop(self);
+        if unsynced { durable::sync_folder(&state.records()) } else { Ok(()) }
+    }
+
     /// Writes a record and the events of its new transitions; `known` is how many it had before.
+    /// [`Locked::commit`] makes it last.
     pub fn put(&mut self, record: &Record, known: usize) -> Result<()> {
         let path = self.state.record_path(record.number);
         self.index.mark_dirty()?;
-        durable::replace(&path, &to_json(record)?)?;
+        durable::put(&path, &to_json(record)?)?;
+        self.unsynced = true;
         self.index.entries.insert(record.number, Summary::from(record));
         self.tell(record, known)
     }
@@ -184,7 +201,12 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.index.write_back(&self.state.records());
+        let records = self.state.records();
+        self.index.write_back(&records);
+        if self.unsynced {
+            // Not committed: an error is on its way, which matters more than this one.
+            let _ = durable::sync_folder(&records);
+        }
     }
 }
 
