@@ -9,8 +9,8 @@
 //! 3. [`session`]: what a running command has at hand. [`input`]: records on their way in.
 //! 4. [`agent`]: how agents are started, understood and judged. [`github`]: the one HTTP client.
 //!    [`claims`]: one winner per issue. [`git`]: the only place that starts git.
-//! 5. [`state`]: the only place for locks and durable writes. [`config`].
-//! 6. [`record`]: the record and its lifecycle, pure. [`schema`]: what they look like, for others.
+//! 5. [`state`]: the only place for locks and durable writes. [`config`]. [`schema`]: what the files look like.
+//! 6. [`record`]: the record and its lifecycle, pure.
 //! 7. The edges of the process, each the only place of its kind: [`process`] (programs), [`output`] (stdout and
 //!    stderr), [`environment`], [`clock`]. [`redact`] and [`sanitize`] guard what goes out. [`error`]: kinds and
 //!    exit statuses.

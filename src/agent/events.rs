@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::Parser;
-use crate::record::Tokens;
+use crate::record::{Extra, Tokens};
 use crate::sanitize;
 
 /// The final word of a run. A later one replaces an earlier one.
@@ -53,6 +53,7 @@ impl Final {
             output: usage.output,
             cache_read: usage.cache_read,
             cache_creation: usage.cache_creation,
+            extra: Extra::new(),
         })
     }
 

@@ -97,7 +97,8 @@ fn man_page(page: &Page) -> Result<String> {
     let text = String::from_utf8(text).or_fail(Kind::Internal, || "a man page is not UTF-8")?;
     // The preamble of each part is only needed once; a page is one document.
     let preamble = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
-    let body = text.replace(preamble, "");
+    // Two breaks around an empty line: mandoc warns of them, and a blank line is what is meant.
+    let body = text.replace(preamble, "").replace(".br\n\n.br\n", ".sp\n");
     Ok(preamble.to_owned() + &body)
 }
 

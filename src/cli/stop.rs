@@ -10,7 +10,8 @@ use crate::upkeep::stop;
 
 /// Stop everything, or go on
 ///
-/// While a stop is in force nothing is claimed, started, pushed or opened; every command says so and ends with 75.
+/// While a stop is in force nothing is claimed, started, checked, pushed or opened: the commands that would do it say
+/// so and end with 75. cq-monitor still ends what has lost its supervisor.
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(name = "cq-stop", version, group = ArgGroup::new("what").required(true))]

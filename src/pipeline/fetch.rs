@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::github::{Client, issues};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
-use crate::record::{Record, Trust, Verdict};
+use crate::record::{Extra, Record, Trust, Verdict};
 use crate::session::Session;
 
 /// What is asked for.
@@ -175,6 +175,7 @@ fn vouched_for(session: &Session) -> Trust {
         approved_at: Some(session.clock.now()),
         content_sha256: None,
         reasons: vec!["selected by whoever ran the command".to_owned()],
+        extra: Extra::new(),
     }
 }
 
@@ -188,5 +189,6 @@ fn labelled() -> Trust {
         reasons: vec![
             "labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned(),
         ],
+        extra: Extra::new(),
     }
 }

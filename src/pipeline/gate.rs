@@ -15,7 +15,7 @@ use crate::config;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::git::PrivateGit;
 use crate::process::{self, Program, Running};
-use crate::record::{Check, Feedback, FeedbackSource, GateVerdict, Gates, Outcome, Record, Status};
+use crate::record::{Check, Extra, Feedback, FeedbackSource, GateVerdict, Gates, Outcome, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::make_private;
@@ -84,7 +84,7 @@ fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
         session.note(&format!("no qualityGates are configured: nothing was checked for issue #{number}"));
     }
     let checks = check_tree(session, &record, &private, &head, configured)?;
-    let gates = Gates { verdict: overall(&checks), tree, checks };
+    let gates = Gates { verdict: overall(&checks), tree, checks, extra: Extra::new() };
     let record = write_down(session, &record, gates)?;
     drop(lock);
     Ok(record)
@@ -165,6 +165,7 @@ fn check(
         exit,
         seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         log: log.display().to_string(),
+        extra: Extra::new(),
     })
 }
 
@@ -224,7 +225,12 @@ fn write_down(session: &Session, record: &Record, gates: Gates) -> Result<Record
         let why = format!("red: {}", red.join(", "));
         record.gates = Some(gates);
         if verdict == GateVerdict::Failed {
-            record.feedback.push(Feedback { from: FeedbackSource::Gate, text: feedback, at: now });
+            record.feedback.push(Feedback {
+                from: FeedbackSource::Gate,
+                text: feedback,
+                at: now,
+                extra: Extra::new(),
+            });
             record.end_attempt(Outcome::GateFailed, &why, attempts, session.command, now, fastrand::f64())?;
         }
         Ok(())
@@ -276,6 +282,7 @@ mod tests {
             exit: None,
             seconds: 0.0,
             log: String::new(),
+            extra: Extra::new(),
         };
         let cases: [(&[GateVerdict], GateVerdict); 5] = [
             (&[], Passed),

@@ -86,7 +86,7 @@ pub fn order(a: &Record, b: &Record) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Issue, Trust};
+    use super::super::{Extra, Issue, Trust};
     use super::*;
 
     fn record(number: u64, labels: &[&str]) -> Record {
@@ -121,6 +121,7 @@ mod tests {
             approved_at: None,
             content_sha256: None,
             reasons: vec!["labelled by a stranger".into()],
+            extra: Extra::new(),
         });
         assert_eq!(rules.reasons(&stranger), ["untrusted", "labelled by a stranger"]);
     }

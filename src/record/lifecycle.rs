@@ -1,6 +1,6 @@
 //! The lifecycle: which status may follow which. One function owns the table.
 
-use super::{Record, Status, Transition};
+use super::{Extra, Record, Status, Transition};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
@@ -32,7 +32,8 @@ impl Record {
             let message = format!("issue #{} cannot go from {from} to {}", self.number, to.name());
             return Err(Error::new(Kind::Failed, message));
         }
-        self.history.push(Transition { at, from: self.status, to, by: by.to_owned(), why: why.into() });
+        let (by, why) = (by.to_owned(), why.into());
+        self.history.push(Transition { at, from: self.status, to, by, why, extra: Extra::new() });
         self.status = Some(to);
         Ok(())
     }

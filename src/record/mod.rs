@@ -12,6 +12,8 @@ use crate::error::{Error, Kind, Result};
 
 pub mod eligibility;
 pub mod lifecycle;
+#[cfg(test)]
+mod properties;
 mod results;
 pub mod retry;
 mod run;
@@ -141,6 +143,9 @@ pub struct Trust {
     /// What the decision rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// The trust decision.

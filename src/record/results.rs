@@ -16,6 +16,9 @@ pub struct Gates {
     /// One by one.
     #[serde(default)]
     pub checks: Vec<Check>,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// What checks can say.
@@ -46,6 +49,9 @@ pub struct Check {
     pub seconds: f64,
     /// Its output, redacted: a file, absolute.
     pub log: String,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// The pull request.
@@ -82,6 +88,9 @@ pub struct Feedback {
     pub text: String,
     /// When.
     pub at: Timestamp,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// Who gives feedback.
@@ -113,4 +122,7 @@ pub struct Transition {
     /// Why, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }

@@ -17,6 +17,9 @@ pub struct Owner {
     pub pid: u32,
     /// The process's start, in clock ticks since boot (field 22 of `/proc/PID/stat`).
     pub started: u64,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// One run of an agent.
@@ -82,7 +85,7 @@ pub struct Run {
 }
 
 /// Tokens, as the agent counts them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
     /// Read.
     pub input: u64,
@@ -94,4 +97,7 @@ pub struct Tokens {
     /// Put into the cache.
     #[serde(default)]
     pub cache_creation: u64,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
 }

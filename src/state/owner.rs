@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::record::Owner;
+use crate::record::{Extra, Owner};
 
 /// This machine's name.
 pub fn host() -> String {
@@ -19,7 +19,13 @@ pub fn boot_id() -> String {
 /// This process.
 pub fn of_this_process() -> Owner {
     let pid = std::process::id();
-    Owner { host: host(), boot_id: boot_id(), pid, started: started(pid).unwrap_or_default() }
+    Owner {
+        host: host(),
+        boot_id: boot_id(),
+        pid,
+        started: started(pid).unwrap_or_default(),
+        extra: Extra::new(),
+    }
 }
 
 /// When a process was started, in clock ticks since boot; none if there is no such process.

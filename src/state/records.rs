@@ -194,3 +194,116 @@ fn to_json(record: &Record) -> Result<Vec<u8>> {
     text.push(b'\n');
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+    use crate::record::{Issue, Status};
+
+    fn state(folder: &tempfile::TempDir) -> State {
+        State::at(folder.path().join("cq"), Clock::Fixed(Timestamp::UNIX_EPOCH), "test")
+    }
+
+    fn record(number: u64, status: Status) -> Record {
+        let mut record = Record::new("o/r", number, Issue::default());
+        record.status = Some(status);
+        record
+    }
+
+    /// What is done under one lock, and what happens to the index between two of them.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(u64, Status),
+        Archive(u64),
+        LetGo,
+        LoseIndex,
+        DieDirty,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (1..6_u64, 0..Status::ALL.len()).prop_map(|(n, status)| Step::Put(n, Status::ALL[status])),
+            3 => (1..6_u64).prop_map(Step::Archive),
+            3 => Just(Step::LetGo),
+            1 => Just(Step::LoseIndex),
+            1 => Just(Step::DieDirty),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn the_index_says_what_a_rebuild_would(steps in prop::collection::vec(step(), 1..20)) {
+            let folder = tempfile::tempdir().unwrap();
+            let state = state(&folder);
+            let mut locked = state.lock().unwrap();
+            for step in steps {
+                match step {
+                    Step::Put(number, status) => locked.put(&record(number, status), 0).unwrap(),
+                    Step::Archive(number) => {
+                        if let Some(record) = state.get(number).unwrap() {
+                            locked.archive(&record, 0).unwrap();
+                        }
+                    }
+                    Step::LetGo => {}
+                    Step::LoseIndex => {
+                        drop(locked);
+                        let _ = std::fs::remove_file(state.path("index.json"));
+                        locked = state.lock().unwrap();
+                        continue;
+                    }
+                    Step::DieDirty => {
+                        // As if killed between a record and the index.
+                        drop(locked);
+                        let mut index = File::options().write(true).create(true).truncate(false).open(state.path("index.json")).unwrap();
+                        index.write_all(br#"{"clean":false,"#).unwrap();
+                        let orphan = to_json(&record(9, Status::Queued)).unwrap();
+                        durable::replace(&state.record_path(9), &orphan).unwrap();
+                        locked = state.lock().unwrap();
+                    }
+                }
+                prop_assert_eq!(locked.in_flight(), &state.summaries().unwrap());
+                if matches!(step, Step::LetGo) {
+                    drop(locked);
+                    locked = state.lock().unwrap();
+                    prop_assert_eq!(locked.in_flight(), &state.summaries().unwrap());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_never_sees_half_a_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(&folder);
+        state.lock().unwrap().put(&record(1, Status::Queued), 0).unwrap();
+        let done = AtomicBool::new(false);
+        let read = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut read = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let record = state.get(1).unwrap().unwrap();
+                    assert!(record.issue.body.bytes().all(|byte| byte == b'x'));
+                    read += 1;
+                }
+                read
+            });
+            for turn in 0..100 {
+                let mut long = record(1, Status::Queued);
+                long.issue.body = "x".repeat(if turn % 2 == 0 { 200_000 } else { 10 });
+                state.lock().unwrap().put(&long, 0).unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+            reader.join().unwrap()
+        });
+        assert!(read > 0);
+    }
+}

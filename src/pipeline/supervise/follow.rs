@@ -183,7 +183,7 @@ pub(super) fn count(run: &mut crate::record::Run, last: Option<&Final>) {
     if let Some(last) = last {
         run.turns = last.num_turns.or(run.turns);
         run.cost_usd = last.total_cost_usd.or(run.cost_usd);
-        run.tokens = last.tokens().or(run.tokens);
+        run.tokens = last.tokens().or_else(|| run.tokens.take());
     }
 }
 
