@@ -113,13 +113,24 @@ fn a_bent_pointer_is_not_followed_and_loses_nothing() {
         "2": [{"write": {"path": "second.txt", "content": "2"}}, {"commit": "Second"}],
     }});
     let house = House::new(&Plan { script, ..Plan::default() });
+    house.work(1).good();
+    house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").at(LATER).run().good();
+    assert_eq!(house.git(&["show", "refs/cq/rescue/1/1:work.txt"]), "hours of work");
+    assert_eq!((house.status(1).as_str(), house.lab.pulls().len()), ("pr-ready", 1));
+    assert_eq!(house.git(&["worktree", "list"]).lines().count(), 2, "the owner's and the instance's");
+}
+
+/// An agent that leaves cq's branch, and deletes it, has still left its files.
+#[test]
+fn work_beside_a_deleted_branch_is_rescued() {
+    let house = House::with_steps(&json!([
+        {"write": {"path": "work.txt", "content": "hours of work"}},
+        {"run": ["sh", "-c", "git checkout -q --detach && git branch -D \"$CQ_BRANCH\""]}, {"exit": 1},
+    ]));
     house.work(1);
-    house.cq("spawn").args(["--wait", "1"]).at(LATER).run();
-    let rescued = house.git(&["for-each-ref", "--format=%(refname)", "refs/cq/rescue"]);
-    let kept = house.workspace(1).join("widgets/work.txt").exists();
-    let in_rescue =
-        rescued.lines().any(|name| house.git(&["ls-tree", "--name-only", name]).contains("work.txt"));
-    assert!(kept || in_rescue, "the first attempt's work is gone");
+    let removed = house.cq("cleanup").args(["--force", "claude-instance-1"]).run().good().record();
+    assert_eq!(removed["rescued"], "refs/cq/rescue/1/1");
+    assert_eq!(house.git(&["show", "refs/cq/rescue/1/1:work.txt"]), "hours of work");
 }
 
 /// What was checked is what is pushed: a commit that came later was not.
