@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use rustix::process::Signal;
 use serde::Serialize;
 
+use super::rescue;
 use super::supervise::{conclude, end_processes};
 use super::workspace::{self, Paths};
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::error::{Error, Kind, Result, Tally};
-use crate::git::{Identity, PrivateGit, Repository};
 use crate::output::Output;
 use crate::process;
 use crate::record::{Outcome, Record, Status};
@@ -125,13 +125,13 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
     }
     let _lock = hold(session, wish, &instance)?;
     let record = session.in_flight(number)?;
-    let attempt = attempt_of_work(&record)?;
+    let attempt = rescue::attempt_of_work(&record)?;
     let record = end(session, &record)?;
     let mut rescued = None;
     let mut branch = None;
     if has_folder {
         let (repository, private) = session.git()?;
-        let work = rescue(&record, attempt, &paths, &repository, &private)?;
+        let work = rescue::everything(&record, attempt, &paths.worktree, &repository, &private)?;
         let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
         workspace::discard(session, &paths.dir)?;
         if let Some(git_dir) = git_dir {
@@ -205,64 +205,6 @@ fn end(session: &Session, record: &Record) -> Result<Record> {
             record.transition(Status::Failed, session.command, "removed by the operator", session.clock.now())
         }),
         _ => Ok(record.clone()),
-    }
-}
-
-/// What a workspace held.
-struct Work {
-    /// The end of its branch; none where there is none.
-    head: Option<String>,
-    /// The ref that keeps what was nowhere else.
-    rescued: Option<String>,
-}
-
-/// The attempt that the work in a workspace is of: a claim that waits after a failed one counts the next already.
-fn attempt_of_work(record: &Record) -> Result<u32> {
-    let attempt = record.claimed()?.attempt;
-    let failed =
-        |outcome: Outcome| !matches!(outcome, Outcome::Success | Outcome::UsageLimit | Outcome::Auth);
-    let waits = record.status == Some(Status::Queued) && record.outcome.is_some_and(failed);
-    Ok(if waits { attempt.saturating_sub(1).max(1) } else { attempt })
-}
-
-/// Keeps uncommitted files and commits that were not pushed under `refs/cq/rescue/<issue>/<attempt>`.
-fn rescue(
-    record: &Record,
-    attempt: u32,
-    paths: &Paths,
-    repository: &Repository,
-    private: &PrivateGit,
-) -> Result<Work> {
-    let claim = record.claimed()?;
-    let Some(head) = repository.resolve(&format!("refs/heads/{}", claim.branch))? else {
-        return Ok(Work { head: None, rescued: None });
-    };
-    let by = Identity { name: "cq rescue".to_owned(), email: "cq-rescue@localhost".to_owned() };
-    let is_ours = paths.worktree.symlink_metadata().is_ok_and(|about| about.is_dir());
-    let message = format!("Rescued from {} (issue #{})\n", claim.instance, record.number);
-    let dirty = if is_ours { private.commit_all(&paths.worktree, &head, &message, &by)? } else { None };
-    let pushed = record.pull_request.as_ref().is_some_and(|pull| pull.head_sha == head);
-    let base = claim.base_sha.clone().unwrap_or_else(|| head.clone());
-    let unpushed = !pushed && private.commits_ahead(&base, &head)? > 0;
-    let keep = match (dirty, unpushed) {
-        (Some(sha), _) => sha,
-        (None, true) => head.clone(),
-        (None, false) => return Ok(Work { head: Some(head), rescued: None }),
-    };
-    let name = free_rescue_name(repository, record.number, attempt, &keep)?;
-    repository.set_ref(&name, &keep)?;
-    Ok(Work { head: Some(head), rescued: Some(name) })
-}
-
-/// The next free number from the attempt's on; one that holds this very commit is used again.
-fn free_rescue_name(repository: &Repository, issue: u64, attempt: u32, sha: &str) -> Result<String> {
-    let mut attempt = attempt;
-    loop {
-        let name = format!("refs/cq/rescue/{issue}/{attempt}");
-        match repository.resolve(&name)? {
-            Some(there) if there != sha => attempt += 1,
-            _ => return Ok(name),
-        }
     }
 }
 

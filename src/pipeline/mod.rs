@@ -5,6 +5,7 @@ pub mod cleanup;
 pub mod fetch;
 pub mod gate;
 pub mod pull_request;
+mod rescue;
 pub mod spawn;
 pub mod supervise;
 pub(crate) mod workspace;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::rescue;
 use crate::agent::prompt;
 use crate::agent::templates::{DOT_ENV, PROMPT};
 use crate::error::{Error, Kind, OrFail, Result};
@@ -109,8 +110,14 @@ fn make_worktree(
     let claim = record.claimed()?;
     let now = session.clock.now();
     if paths.worktree.symlink_metadata().is_ok() {
-        // A spawn that was killed half-way left it; no agent has seen it.
-        if let Ok(git_dir) = repository.git_dir_of(&paths.worktree) {
+        // A spawn that was killed half-way left it, or an agent broke it.
+        if claim.base_sha.is_some()
+            && let Some(name) = rescue::files(record, &paths.worktree, repository, private)?
+        {
+            session.note(&format!("issue #{}: what its broken worktree held is in {name}", record.number));
+        }
+        let noted = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(PathBuf::from);
+        if let Some(git_dir) = repository.git_dir_of(&paths.worktree).ok().or(noted) {
             repository.forget_worktree(&git_dir)?;
         }
         discard(session, &paths.worktree)?;

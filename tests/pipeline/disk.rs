@@ -18,8 +18,8 @@ impl Disk {
     fn mount(house: &House, test: &str) -> Option<Self> {
         let folder = house.place("disk");
         fs::create_dir(&folder).unwrap();
-        let text = folder.display().to_string();
-        let ran = house.program("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs", &text]).run();
+        let place = folder.display().to_string();
+        let ran = house.program("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs", &place]).run();
         if ran.status != 0 {
             skip(test, &format!("cannot mount a tmpfs: {}", ran.stderr.trim()));
             return None;

@@ -17,14 +17,11 @@ fn branch(issue: u64, at: &str) -> String {
 fn one_line_from_a_file_to_pull_requests() {
     let house = House::usual();
     let before = house.owners_view();
-    let line = format!(
-        "env -i PATH=\"$PATH\" HOME=\"$HOME\" GITHUB_API_URL=\"$GITHUB_API_URL\" \
+    let line = "env -i PATH=\"$PATH\" HOME=\"$HOME\" GITHUB_API_URL=\"$GITHUB_API_URL\" \
          GITHUB_SERVER_URL=\"$GITHUB_SERVER_URL\" GITHUB_TOKEN=\"$GITHUB_TOKEN\" CQ_NOW=2026-01-31T09:30:00Z \
-         sh -c 'cq-fetch --from {} | jq -c \"select(.priority<=2)\" | cq-claim --max 2 | cq-spawn --wait | \
-         cq-gate | cq-pr' < /dev/null",
-        house.text_of("issues.json")
-    );
-    let ran = house.shell(&line).run().quietly();
+         sh -c 'cq-fetch --from ../issues.json | jq -c \"select(.priority<=2)\" | cq-claim --max 2 | cq-spawn --wait | \
+         cq-gate | cq-pr' < /dev/null";
+    let ran = house.shell(line).run().quietly();
 
     let mut numbers = ran.numbers();
     numbers.sort_unstable();
@@ -88,6 +85,27 @@ fn detached_agents_go_on_to_their_pull_requests() {
     assert_eq!(log, "", "a supervisor that is content says nothing");
 }
 
+/// cron's last tick is still at work when the next one starts: one pull request an issue all the same.
+#[test]
+fn lines_that_run_at_once_share_the_work() {
+    let house = House::usual();
+    let line = "cq-fetch | cq-claim | cq-spawn --wait | cq-gate | cq-pr";
+    let ran = house.shell(&format!("{line} & {line} & {line} & wait")).run().quietly();
+    let mut numbers = ran.numbers();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(house.lab.pulls().len(), 3);
+}
+
+/// Below the clone everything is found as it is at its top.
+#[test]
+fn a_folder_inside_the_clone_is_as_good() {
+    let house = House::usual();
+    let line = "cd src && cq-fetch 1 | cq-claim | cq-spawn --wait | cq-gate | cq-pr";
+    assert_eq!(house.shell(line).run().quietly().record()["status"], "pr-ready");
+    assert!(!house.clone().join("src/.cq").exists());
+}
+
 #[test]
 fn an_agent_and_a_check_see_no_token() {
     let house = House::with_steps(&serde_json::json!([
@@ -95,7 +113,7 @@ fn an_agent_and_a_check_see_no_token() {
     ]));
     let checked = house.text_of("check.env");
     house.configure(|config| {
-        let command = ["sh", "-c", &format!("cat /proc/self/environ | tr '\\0' '\\n' > {checked}")];
+        let command = ["sh", "-c", &format!("cat /proc/self/environ | tr '\\0' '\\n' > \"{checked}\"")];
         config["qualityGates"] = serde_json::json!([{"name": "env", "command": command}]);
     });
     house.work(1).good();

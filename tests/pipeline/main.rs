@@ -8,8 +8,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod claims;
 mod disk;
 mod gates;
+mod hostile;
 mod input;
 mod line;
 mod network;

@@ -34,7 +34,7 @@ fn without_git_nothing_starts_and_no_attempt_is_used_up() {
     let clone = house.clone();
     let other = house.place("other");
     house.git(&["clone", "--quiet", clone.to_str().unwrap(), other.to_str().unwrap()]);
-    let ran = house.shell(&format!("cd {} && cq-init --repo acme/widgets", other.display()));
+    let ran = house.shell(&format!("cd '{}' && cq-init --repo acme/widgets", other.display()));
     ran.env("PATH", path).run().ends(78, "program 'git' is not on PATH");
     assert!(!other.join(".cq").exists());
 }

@@ -25,7 +25,7 @@ fn a_tree_that_has_a_verdict_is_not_checked_again() {
     let counted = house.text_of("counted");
     house.configure(|config| {
         config["qualityGates"] =
-            json!([{"name": "count", "command": ["sh", "-c", format!("echo x >> {counted}")]}]);
+            json!([{"name": "count", "command": ["sh", "-c", format!("echo x >> '{counted}'")]}]);
     });
     let count = || fs::read_to_string(&counted).unwrap().lines().count();
     house.work(1).good();

@@ -49,7 +49,8 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let folder = tempfile::Builder::new().prefix("cq-house-").tempdir().unwrap();
+        // A space and a letter beyond ASCII: nothing may take a path for words.
+        let folder = tempfile::Builder::new().prefix("cq höuse ").tempdir().unwrap();
         let root = folder.path();
         fs::create_dir(root.join("home")).unwrap();
         fs::write(root.join("issues.json"), plan.issues.to_string()).unwrap();

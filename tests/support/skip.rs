@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Prints that a test was skipped and why, and notes it in `skipped.txt` of the target folder.
+#[expect(clippy::print_stdout, reason = "whoever runs the test should see it")]
 pub(crate) fn skip(test: &str, reason: &str) {
     let line = format!("SKIPPED: {test}: {reason}\n");
     print!("{line}");
