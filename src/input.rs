@@ -131,9 +131,9 @@ mod tests {
             seen,
             [
                 "1",
-                "BadInput input line 2: key must",
+                "BadInput input line 2: not JSON",
                 "BadInput input line 4: longer t",
-                "BadInput input line 5: expected",
+                "BadInput input line 5: not JSON",
                 "BadInput input line 6: issue #0",
                 "BadInput input line 7: issue #4",
                 "3",

@@ -126,19 +126,25 @@ impl Claims for Local {
         let mut record = self.state.get(number)?.ok_or_else(|| not_in_flight(number))?;
         let known = record.history.len();
         let now = self.state.clock().now();
+        if record.status != Some(Status::Failed) {
+            let status = record.status.map_or("unclaimed", Status::name);
+            return Err(Error::new(Kind::Failed, format!("issue #{number} is {status}, not failed")));
+        }
         record.transition(Status::Queued, self.state.command(), "queued again by the operator", now)?;
         record.outcome = None;
         // The instance may belong to somebody else by now; a workspace of its own is still this issue's.
         let instance = record.instance().to_owned();
         let mine = record.run.as_ref().is_some_and(|run| std::path::Path::new(&run.workspace).is_dir());
+        let unused = terms.workspaces.join(&instance).symlink_metadata().is_err();
         let taken = locked.in_flight().iter().any(|(other, summary)| {
             *other != number
                 && !summary.status.is_some_and(Status::is_final)
                 && summary.instance.as_ref() == Some(&instance)
         });
-        let instance = if mine && !taken { instance } else { Self::free_instance(&locked, terms)? };
+        let instance =
+            if (mine || unused) && !taken { instance } else { Self::free_instance(&locked, terms)? };
         if let Some(claim) = &mut record.claim {
-            if claim.instance != instance {
+            if claim.instance != instance || unused {
                 claim.base_sha = None;
                 record.run = None;
             }

@@ -69,7 +69,7 @@ impl Arguments for Claim {
             output.finish()?;
             return Ok(tally);
         }
-        let wish = claim::Wish { max: self.max, dry_run: self.dry_run };
+        let wish = claim::Wish { max: self.max, dry_run: self.dry_run, named: !self.issues.is_empty() };
         if self.issues.is_empty() {
             claim::run(session, &wish, input::stdin_or_usage()?)
         } else {

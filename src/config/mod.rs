@@ -78,7 +78,11 @@ impl Config {
                 serde_json::from_str(text).or_fail(Kind::Config, || "not valid JSON")?;
             // serde names an unknown key too, but not the nearest known one.
             unknown::check(&value)?;
-            Err(Error::because(Kind::Config, error, "wrong value"))
+            // The line and column of the first error, the key of the second.
+            match serde_path_to_error::deserialize::<_, Self>(&value) {
+                Err(at) => Err(Error::because(Kind::Config, error, format!("'{}'", at.path()))),
+                Ok(_) => Err(Error::because(Kind::Config, error, "wrong value")),
+            }
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::workspace::Paths;
+use super::workspace::{self, Paths};
 use crate::claims::{self, Claimed, Terms};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::record::{Record, Status, Verdict};
@@ -16,6 +16,8 @@ pub struct Wish {
     pub max: Option<usize>,
     /// Only say it.
     pub dry_run: bool,
+    /// The issues were named by a person, who wants to know why one was not claimed.
+    pub named: bool,
 }
 
 /// Claims the records that come in, in their order, until no place is free.
@@ -46,7 +48,12 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
                 output.record(&record)
             }
             Claimed::Held(by) => {
-                session.detail(&format!("issue #{number} is held by {by}"));
+                let message = format!("issue #{number} is held by {by}");
+                if wish.named {
+                    session.note(&message);
+                } else {
+                    session.detail(&message);
+                }
                 Ok(())
             }
             Claimed::Full => {
@@ -71,7 +78,13 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
 /// Gives up a claim; what its workspace holds must be put away first.
 pub fn release(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
-    if Paths::of(session, &record)?.dir.symlink_metadata().is_ok() {
+    let dir = Paths::of(session, &record)?.dir;
+    if record.status == Some(Status::Queued) && record.run.is_none() && dir.symlink_metadata().is_ok() {
+        // A spawn that failed made it; no agent has seen it.
+        let _guard = session.state.hold(record.instance())?;
+        workspace::discard(session, &dir)?;
+    }
+    if dir.symlink_metadata().is_ok() {
         let message = format!("issue #{number} still has a workspace, {}", record.instance());
         return Err(Error::new(Kind::Failed, message)
             .hint(format!("cq-cleanup {} puts it away, rescue first", record.instance())));

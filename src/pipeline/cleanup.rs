@@ -58,9 +58,15 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         }
     }
     let records = session.state.in_flight(|error| session.complain(&error))?;
-    let due = records.iter().filter(|record| is_due(session, wish, record));
+    let due =
+        records.iter().filter(|record| owns_workspace(record, &records) && is_due(session, wish, record));
     let mut output = session.rows(COLUMNS);
     let mut tally = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut output))?;
+    for instance in &wish.instances {
+        if !records.iter().any(|record| record.instance() == instance) {
+            session.note(&format!("no issue in flight has {instance}"));
+        }
+    }
     for instance in strays(session, wish, &records)? {
         let message = format!("{instance} has no record; its folder is left alone");
         session.complain(&Error::new(Kind::Failed, message).hint("look into it, and remove it by hand"));
@@ -74,6 +80,19 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     }
     output.finish()?;
     Ok(tally)
+}
+
+/// Whether an instance's workspace is this record's. A failed record keeps the name of its instance, but once its
+/// workspace is gone the name may be given to another issue: the living come first, then the latest.
+fn owns_workspace(record: &Record, records: &[Record]) -> bool {
+    let rank = |record: &Record| {
+        let alive = !record.status.is_some_and(Status::is_final);
+        let had_one = record.run.as_ref().is_some_and(|run| !run.workspace.is_empty());
+        let completed = record.status == Some(Status::Completed);
+        (alive || had_one || completed).then(|| (alive, record.claim.as_ref().map(|claim| claim.claimed_at)))
+    };
+    let same = records.iter().filter(|other| other.instance() == record.instance());
+    rank(record).is_some() && same.map(rank).all(|other| other <= rank(record))
 }
 
 fn is_due(session: &Session, wish: &Wish, record: &Record) -> bool {
@@ -108,23 +127,15 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
     let number = record.number;
     let instance = record.instance().to_owned();
     let paths = Paths::of(session, record)?;
-    let active = !record.status.is_some_and(Status::is_final);
-    if active && !wish.force && record.status != Some(Status::PrReady) {
-        let status = record.status.map_or("unclaimed", Status::name);
-        let message = format!("{instance} works on issue #{number}, which is {status}");
-        return Err(Error::new(Kind::Failed, message).hint("--force ends it first"));
-    }
+    refuse_active(wish, record)?;
     let has_folder = paths.dir.symlink_metadata().is_ok();
-    if !active && !has_folder && record.status != Some(Status::Completed) {
-        // A failed issue whose workspace is gone already: its record waits for the operator.
-        return Ok(());
-    }
     if wish.dry_run {
         session.note(&format!("would remove '{}' (issue #{number})", paths.dir.display()));
         return Ok(());
     }
     let _lock = hold(session, wish, &instance)?;
     let record = session.in_flight(number)?;
+    refuse_active(wish, &record)?;
     let attempt = rescue::attempt_of_work(&record)?;
     let record = end(session, &record)?;
     let mut rescued = None;
@@ -165,6 +176,16 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
             removed.workspace.clone(),
         ]
     })
+}
+
+/// Without `--force` nothing is ended.
+fn refuse_active(wish: &Wish, record: &Record) -> Result<()> {
+    if wish.force || record.status.is_some_and(|status| status.is_final() || status == Status::PrReady) {
+        return Ok(());
+    }
+    let status = record.status.map_or("unclaimed", Status::name);
+    let message = format!("{} works on issue #{}, which is {status}", record.instance(), record.number);
+    Err(Error::new(Kind::Failed, message).hint("--force ends it first"))
 }
 
 /// The instance's lock. With `--force` whoever holds it is told to end, and made to if it does not.
@@ -224,4 +245,41 @@ fn put_away(session: &Session, record: &Record) -> Result<bool> {
         }
         None => Ok((Change::Keep, false)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Claim, Issue, Run};
+
+    fn record(number: u64, status: Status, workspace: &str, minute: u32) -> Record {
+        let mut record = Record::new("o/r", number, Issue::default());
+        record.status = Some(status);
+        let claim = format!(
+            r#"{{"token":"t","host":"h","instance":"claude-instance-1","branch":"b","base":"main","attempt":1,
+            "claimed_at":"2026-01-01T00:{minute:02}:00Z","lease_expires_at":"2026-01-01T00:00:00Z"}}"#
+        );
+        record.claim = Some(serde_json::from_str::<Claim>(&claim).unwrap());
+        record.run = Some(Run { workspace: workspace.to_owned(), ..Run::default() });
+        record
+    }
+
+    #[test]
+    fn a_workspace_belongs_to_the_living_then_to_the_latest_that_still_had_one() {
+        let gone = record(1, Status::Failed, "", 0);
+        let failed = record(2, Status::Failed, "/w", 1);
+        let later = record(3, Status::Failed, "/w", 2);
+        let queued = record(4, Status::Queued, "", 3);
+        let cases = [
+            (vec![&gone], vec![]),
+            (vec![&gone, &failed], vec![2]),
+            (vec![&failed, &later], vec![3]),
+            (vec![&gone, &failed, &queued], vec![4]),
+        ];
+        for (records, expected) in cases {
+            let records: Vec<Record> = records.into_iter().cloned().collect();
+            let owners = records.iter().filter(|record| owns_workspace(record, &records));
+            assert_eq!(owners.map(|record| record.number).collect::<Vec<_>>(), expected);
+        }
+    }
 }

@@ -65,7 +65,7 @@ fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
     let number = record.number;
     if record.status != Some(Status::Testing) {
         let status = record.status.map_or("unclaimed", Status::name);
-        session.detail(&format!("issue #{number} is {status}, not in testing"));
+        session.note(&format!("issue #{number} is {status}: nothing is checked"));
         return Ok(Record { gates: None, ..record });
     }
     let (repository, private) = session.git()?;

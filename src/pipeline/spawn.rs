@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -185,9 +185,9 @@ fn follow(supervisor: Started, wait: bool) -> Result<Record> {
         _ => {
             let finished = running.wait(Duration::from_secs(10))?;
             let kind = finished.map_or(Kind::Internal, |finished| kind_of(finished.exit));
-            let complaint = complaint(&log, log_begins);
-            Err(Error::new(kind, format!("issue #{number}: {complaint}"))
-                .hint(format!("the supervisor's log is '{}'", log.display())))
+            let (complaint, hint) = complaint(&log, log_begins);
+            let hint = hint.unwrap_or_else(|| format!("the supervisor's log is '{}'", log.display()));
+            Err(Error::new(kind, format!("issue #{number}: {complaint}")).hint(hint))
         }
     }
 }
@@ -197,16 +197,21 @@ fn kind_of(exit: i32) -> Kind {
     known.unwrap_or(Kind::Internal)
 }
 
-/// What a supervisor wrote since it was started.
-fn complaint(log: &std::path::Path, begins: u64) -> String {
+/// What a supervisor wrote since it was started, and its hint.
+fn complaint(log: &Path, begins: u64) -> (String, Option<String>) {
     let mut text = String::new();
     let read = File::open(log).and_then(|mut file| {
         file.seek(SeekFrom::Start(begins))?;
         file.take(64 << 10).read_to_string(&mut text)
     });
-    let lines: Vec<&str> = text.lines().map(|line| line.trim_start_matches("cq-supervise: ")).collect();
+    let hint = text.lines().rev().find_map(|line| line.strip_prefix("hint: ")).map(str::to_owned);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("hint: "))
+        .map(|line| line.trim_start_matches("cq-supervise: "))
+        .collect();
     match read {
-        Ok(_) if !lines.is_empty() => lines.join("; "),
-        _ => "the supervisor ended without a word".to_owned(),
+        Ok(_) if !lines.is_empty() => (lines.join("; "), hint),
+        _ => ("the supervisor ended without a word".to_owned(), None),
     }
 }

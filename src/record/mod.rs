@@ -228,7 +228,14 @@ impl Record {
                         format!("record version {cq} is not one this cq knows (it knows {VERSION})");
                     return Err(Error::new(Kind::BadInput, message).hint("install the newer cq"));
                 }
-                let cause = result.err().map_or_else(|| "not a record".to_owned(), |error| error.to_string());
+                let cause = match result {
+                    Err(error) if error.is_data() => {
+                        return Err(Error::because(Kind::BadInput, error, "not a record")
+                            .hint("cq-fetch --from - makes records of issues"));
+                    }
+                    Err(error) => format!("not JSON: {error}"),
+                    Ok(_) => "not a record".to_owned(),
+                };
                 Err(Error::new(Kind::BadInput, cause))
             }
         }

@@ -120,8 +120,8 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
     let (owner, name) = match repo.as_deref().and_then(|repo| repo.split_once('/')) {
         Some((owner, name)) => (json!(owner), json!(name)),
         None => {
-            session.note("no repository is known: fill in github.owner and github.repo");
-            (json!("your-org"), json!("your-repository"))
+            session.note("no repository is known: add github.owner and github.repo, or use --repo");
+            (Value::Null, Value::Null)
         }
     };
     let base = match &wish.base {
@@ -129,7 +129,7 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
         None => base_of(repository)?,
     };
     let gates: Vec<Value> = Vec::new();
-    let config = json!({
+    let mut config = json!({
         "$schema": format!(".cq/{SCHEMA}"),
         "github": {
             "owner": owner,
@@ -143,6 +143,9 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
         "agent": "claude",
         "qualityGates": gates,
     });
+    if let Some(github) = config["github"].as_object_mut() {
+        github.retain(|_, value| !value.is_null());
+    }
     let text =
         serde_json::to_string_pretty(&config).or_fail(Kind::Internal, || "cannot write the configuration")?;
     Ok(text + "\n")

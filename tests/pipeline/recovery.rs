@@ -109,6 +109,23 @@ fn cleanup_rescues_every_byte_and_touches_nothing_of_the_owners() {
     assert_eq!(again["claim"]["instance"], "claude-instance-2");
 }
 
+/// The failed issue kept the instance's name, and its cleanup removed the other issue's work unrescued.
+#[test]
+fn a_workspace_that_was_given_to_another_issue_is_not_removed_with_the_first_ones_record() {
+    let house = House::with_steps(&json!([{"write": {"path": "precious.txt", "content": "1"}}, {"exit": 1}]));
+    house.work(1).good();
+    house.cq("cleanup").args(["--force", "claude-instance-1"]).run().quietly();
+    assert_eq!(house.work(2).good().record()["claim"]["instance"], "claude-instance-1");
+    let precious = house.workspace(1).join("widgets/precious.txt");
+    assert!(precious.exists());
+
+    assert_eq!(house.cq("cleanup").args(["--all"]).at(LATER).run().quietly().stdout, "");
+    house.cq("cleanup").args(["claude-instance-1"]).run().ends(1, "works on issue #2, which is queued");
+    assert!(precious.exists());
+    let removed = house.cq("cleanup").args(["--all", "--force"]).run().quietly().record();
+    assert_eq!((&removed["issue"], &removed["rescued"]), (&json!(2), &json!("refs/cq/rescue/2/1")));
+}
+
 #[test]
 fn a_merged_issue_is_completed_and_put_away() {
     let house = House::usual();
