@@ -65,7 +65,9 @@ pub(crate) fn prefixed(behind: &str, prefix: &'static str) -> Front {
             seen.fetch_add(1, Ordering::SeqCst);
             let mut server = TcpStream::connect(behind).await?;
             // One request a connection, so that only its first line needs to be looked at.
-            server.write_all(format!("{method} {inner} HTTP/1.1\r\nconnection: close\r\n").as_bytes()).await?;
+            server
+                .write_all(format!("{method} {inner} HTTP/1.1\r\nconnection: close\r\n").as_bytes())
+                .await?;
             copy_bidirectional(&mut client, &mut server).await.map(drop)
         }
     })
