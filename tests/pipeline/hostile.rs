@@ -67,6 +67,9 @@ KEYS
     house.cq("cleanup").args(["--all", "--force"]).run().good();
     assert!(!house.place("planted").exists(), "not when it was put away");
     assert!(!house.workspace(1).exists() && !house.workspace(2).exists());
+    // The traps were armed: plain git, as anybody uses it here, steps into them.
+    house.program("git").args(["status"]).run();
+    assert!(house.place("planted").exists(), "nothing was planted, so nothing was shown");
 }
 
 /// A link is a link: whatever stands behind it is not the workspace's.

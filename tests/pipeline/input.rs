@@ -45,12 +45,18 @@ fn an_issue_of_ten_megabytes_is_refused_and_the_others_are_done() {
 #[test]
 fn a_file_that_is_no_list_of_issues_is_refused() {
     let house = House::usual();
-    for (text, said) in [("", ""), ("{\"message\": \"Not Found\"}", ""), ("not json", "")] {
+    let from = |text: &str| {
         fs::write(house.place("odd.json"), text).unwrap();
-        let ran = house.cq("fetch").args(["--from", &house.text_of("odd.json")]).run();
-        assert!(ran.status == 65 || text.is_empty() && ran.status == 0, "{text}: {ran:?}");
-        assert!(ran.stdout.is_empty() && ran.stderr.contains(said), "{ran:?}");
+        house.cq("fetch").args(["--from", "../odd.json"]).run()
+    };
+    let refused = [
+        ("not json", "cq-fetch: '../odd.json': not JSON"),
+        ("{\"message\": \"Not Found\"}", "cq-fetch: '../odd.json', issue 1: no issue number"),
+    ];
+    for (text, said) in refused {
+        assert_eq!(from(text).ends(65, said).stdout, "");
     }
+    assert_eq!(from("").quietly().stdout, "", "nothing is no issues");
     house.cq("fetch").args(["--from", "/nonexistent"]).run().ends(65, "cannot read '/nonexistent'");
 }
 
