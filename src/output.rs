@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::record::Record;
 use crate::sanitize;
 
 /// How stdout is written.
@@ -102,9 +101,6 @@ pub struct Output {
     values: Vec<Value>,
 }
 
-/// The columns of a table of records.
-pub const RECORD_COLUMNS: &[&str] = &["ISSUE", "PRI", "STATUS", "INSTANCE", "TITLE", "LAST"];
-
 impl Output {
     /// An output with these columns; `colours` only matters to tables.
     pub fn new(format: Format, colours: bool, header: &'static [&'static str]) -> Self {
@@ -124,22 +120,6 @@ impl Output {
             }
         }
         Ok(())
-    }
-
-    /// One record, in the columns of [`RECORD_COLUMNS`].
-    pub fn record(&mut self, record: &Record) -> Result<()> {
-        self.item(record, || {
-            let last = record.history.last().map(|last| last.why.clone()).unwrap_or_default();
-            let last = if record.reasons.is_empty() { last } else { record.reasons.join("; ") };
-            vec![
-                format!("#{}", record.number),
-                record.priority.to_string(),
-                record.status.map_or("-", crate::record::Status::name).to_owned(),
-                record.instance().to_owned(),
-                sanitize::clip(&record.issue.title, 60).into_owned(),
-                last,
-            ]
-        })
     }
 
     /// Writes what was collected.

@@ -3,15 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::agent::environment::MARKER;
 use crate::claims::{self, Claims};
 use crate::clock::Clock;
 use crate::config::{Loaded, STATE_DIR_NAME};
 use crate::environment::{self, Environment};
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::git::{Git, PrivateGit, Repository};
-use crate::output::{self, Format, Output, RECORD_COLUMNS};
-use crate::record::Record;
+use crate::output::{self, Format, Output};
+use crate::record::{Claim, Record, Status};
 use crate::redact::Redactor;
+use crate::sanitize;
 use crate::state::{State, not_in_flight};
 
 /// The options every command has.
@@ -103,9 +105,17 @@ impl Session {
 
     /// git, the owner's repository, and cq's own git directory.
     pub fn git(&self) -> Result<(Repository, PrivateGit)> {
-        let git = Git::find(&self.environment)?;
-        let repository = Repository::open(&git, &self.loaded.repository(&self.environment)?)?;
-        let private = PrivateGit::open(&git, &self.state.dir().join("repo.git"), &repository)?;
+        self.open_git(&Git::find(&self.environment)?)
+    }
+
+    /// [`Session::git`] for the work on a claim: its processes are found, and ended, with those of the claim.
+    pub fn git_of_claim(&self, claim: &Claim) -> Result<(Repository, PrivateGit)> {
+        self.open_git(&Git::find(&self.environment)?.marked(MARKER, &claim.token))
+    }
+
+    fn open_git(&self, git: &Git) -> Result<(Repository, PrivateGit)> {
+        let repository = Repository::open(git, &self.loaded.repository(&self.environment)?)?;
+        let private = PrivateGit::open(git, &self.state.dir().join("repo.git"), &repository)?;
         Ok((repository, private))
     }
 
@@ -181,6 +191,27 @@ impl Session {
     /// Reports an error, secrets masked.
     pub fn complain(&self, error: &Error) {
         complain(self.command, error, &self.redactor());
+    }
+}
+
+/// The columns of a table of records.
+const RECORD_COLUMNS: &[&str] = &["ISSUE", "PRI", "STATUS", "INSTANCE", "TITLE", "LAST"];
+
+impl Output {
+    /// One record, in the columns of [`RECORD_COLUMNS`].
+    pub fn record(&mut self, record: &Record) -> Result<()> {
+        self.item(record, || {
+            let last = record.history.last().map(|last| last.why.clone()).unwrap_or_default();
+            let last = if record.reasons.is_empty() { last } else { record.reasons.join("; ") };
+            vec![
+                format!("#{}", record.number),
+                record.priority.to_string(),
+                record.status.map_or("-", Status::name).to_owned(),
+                record.instance().to_owned(),
+                sanitize::clip(&record.issue.title, 60).into_owned(),
+                last,
+            ]
+        })
     }
 }
 

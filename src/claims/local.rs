@@ -39,15 +39,15 @@ impl Local {
 
     /// The lowest instance that no record in flight, no folder and no living process uses.
     fn free_instance(locked: &Locked<'_>, terms: &Terms) -> Result<String> {
-        let used: BTreeSet<&str> = locked
+        let used: BTreeSet<u32> = locked
             .in_flight()
             .values()
             .filter(|summary| !summary.status.is_some_and(Status::is_final))
-            .filter_map(|summary| summary.instance.as_deref())
+            .filter_map(|summary| summary.instance)
             .collect();
         for number in 1..=u32::MAX {
             let name = instances::name(number);
-            let free = !used.contains(name.as_str()) && !terms.workspaces.join(&name).exists();
+            let free = !used.contains(&number) && !terms.workspaces.join(&name).exists();
             if free && !locked.state().is_held(&name)? {
                 return Ok(name);
             }
@@ -139,7 +139,7 @@ impl Claims for Local {
         let taken = locked.in_flight().iter().any(|(other, summary)| {
             *other != number
                 && !summary.status.is_some_and(Status::is_final)
-                && summary.instance.as_ref() == Some(&instance)
+                && summary.instance == instances::number(&instance)
         });
         let instance =
             if (mine || unused) && !taken { instance } else { Self::free_instance(&locked, terms)? };
@@ -260,6 +260,6 @@ mod tests {
         std::fs::remove_file(&index).unwrap();
         assert_eq!(won(local.claim(wish(2), &terms).unwrap()).instance(), "claude-instance-2");
         let text = std::fs::read_to_string(&index).unwrap();
-        assert!(text.starts_with("{\"clean\":true ,") && text.ends_with("}}}"), "{text}");
+        assert!(text.starts_with("{\"clean\":true ,") && text.ends_with("]}}"), "{text}");
     }
 }

@@ -83,6 +83,13 @@ impl Git {
         Ok(Self { program, environment: variables })
     }
 
+    /// The same git, whose processes carry a variable: those of a killed command are found again by it.
+    #[must_use]
+    pub fn marked(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// A git command in a folder.
     fn program(&self, dir: &Path) -> Program {
         let variables = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Git, LOCAL_DEADLINE, complaint};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::process::Finished;
+use crate::state::durable;
 
 /// The owner's repository.
 #[derive(Debug, Clone)]
@@ -151,6 +152,14 @@ impl Repository {
         }
         let message = format!("'{}' does not belong to this repository", worktree.display());
         Err(Error::new(Kind::NotPermitted, message))
+    }
+
+    /// Removes the locks that a killed git left in a worktree nobody works in: the next one would refuse to commit.
+    pub fn remove_stale_locks(&self, git_dir: &Path, branch: &str) -> Result<()> {
+        let of_branch = self.common_dir.join("refs/heads").join(format!("{branch}.lock"));
+        [git_dir.join("index.lock"), git_dir.join("HEAD.lock"), of_branch]
+            .iter()
+            .try_for_each(|lock| durable::remove(lock))
     }
 
     /// Forgets a worktree: removes its administrative folder, and nothing else.

@@ -210,6 +210,7 @@ async fn answer(lab: &Shared, request: Request) -> Response {
     if !lab.delay.is_zero() {
         tokio::time::sleep(lab.delay).await;
     }
+    let Some(request) = read_whole(request).await else { return StatusCode::BAD_REQUEST.into_response() };
     let (headers, method) = (request.headers().clone(), request.method().clone());
     let free = request.uri().path() == "/rate_limit";
     let authenticated = matches!(credentials(lab, &headers), Credentials::Right);
@@ -223,6 +224,17 @@ async fn answer(lab: &Shared, request: Request) -> Response {
     let mut response = if method == Method::GET { tagged(&headers, response).await } else { response };
     limits(lab, authenticated, free || response.status() == StatusCode::NOT_MODIFIED, response.headers_mut());
     response
+}
+
+/// No request of the API is larger.
+const LARGEST_REQUEST: usize = 16 << 20;
+
+/// A request with its body at hand. A refusal that left the body unread would end in a closed connection, which
+/// a client with a pool notices only at its next request.
+async fn read_whole(request: Request) -> Option<Request> {
+    let (parts, body) = request.into_parts();
+    let bytes = to_bytes(body, LARGEST_REQUEST).await.ok()?;
+    Some(Request::from_parts(parts, Body::from(bytes)))
 }
 
 /// Who asks.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::rescue;
+use super::supervise::end_processes;
 use crate::agent::prompt;
 use crate::agent::templates::{DOT_ENV, PROMPT};
 use crate::error::{Error, Kind, OrFail, Result};
@@ -70,18 +71,25 @@ pub(crate) struct Ready {
 /// Makes the workspace of a claimed record, or finds it as an earlier attempt left it. The caller holds the
 /// instance.
 pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
-    let (repository, private) = session.git()?;
+    let claim = record.claimed()?;
+    let (repository, private) = session.git_of_claim(claim)?;
     let paths = Paths::of(session, record)?;
+    if paths.worktree.symlink_metadata().is_ok() {
+        // The git of a spawn that was killed may still be at work in it.
+        end_processes(record)?;
+    }
     make_private(&paths.dir)?;
     make_private(&paths.raw)?;
-    let claim = record.claimed()?;
     let kept = match &claim.base_sha {
         // The base is only written down once the worktree is complete.
         Some(base) => repository.git_dir_of(&paths.worktree).ok().map(|git_dir| (base.clone(), git_dir)),
         None => None,
     };
     let (base_sha, worktree) = match kept {
-        Some((base, git_dir)) => (base, Worktree { path: paths.worktree.clone(), git_dir }),
+        Some((base, git_dir)) => {
+            repository.remove_stale_locks(&git_dir, &claim.branch)?;
+            (base, Worktree { path: paths.worktree.clone(), git_dir })
+        }
         None => make_worktree(session, record, &repository, &private, &paths)?,
     };
     let workspaces = session.loaded.workspaces(&session.environment)?;

@@ -11,22 +11,35 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock;
+use super::{instances, lock};
 use crate::error::{Kind, OrFail, Result};
 use crate::record::{Record, Status};
 
-/// A record in flight, in brief.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A record in flight, in brief: written as `["queued",7]`, because every change writes all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(Option<Status>, Option<u32>)", into = "(Option<Status>, Option<u32>)")]
 pub struct Summary {
     /// Where it stands.
     pub status: Option<Status>,
-    /// The instance that its workspace belongs to.
-    pub instance: Option<String>,
+    /// The number of the instance that its workspace belongs to.
+    pub instance: Option<u32>,
+}
+
+impl From<(Option<Status>, Option<u32>)> for Summary {
+    fn from((status, instance): (Option<Status>, Option<u32>)) -> Self {
+        Self { status, instance }
+    }
+}
+
+impl From<Summary> for (Option<Status>, Option<u32>) {
+    fn from(summary: Summary) -> Self {
+        (summary.status, summary.instance)
+    }
 }
 
 impl From<&Record> for Summary {
     fn from(record: &Record) -> Self {
-        let instance = record.claim.as_ref().map(|claim| claim.instance.clone());
+        let instance = record.claim.as_ref().and_then(|claim| instances::number(&claim.instance));
         Self { status: record.status, instance }
     }
 }
@@ -48,6 +61,8 @@ pub(super) struct Index {
     file: File,
     boot_id: String,
     dirty: bool,
+    /// Made again, and not written down yet.
+    rebuilt: bool,
     pub(super) entries: Entries,
 }
 
@@ -71,8 +86,10 @@ impl Index {
                 written.clean && written.boot_id == boot_id && Some(written.records) == mtime(records)
             });
         match believed {
-            Some(written) => Ok(Self { file, boot_id, dirty: false, entries: written.entries }),
-            None => Ok(Self { file, boot_id, dirty: false, entries: rebuild()? }),
+            Some(written) => {
+                Ok(Self { file, boot_id, dirty: false, rebuilt: false, entries: written.entries })
+            }
+            None => Ok(Self { file, boot_id, dirty: false, rebuilt: true, entries: rebuild()? }),
         }
     }
 
@@ -87,7 +104,7 @@ impl Index {
 
     /// After the last change. A failure leaves it dirty, which costs a rebuild and nothing else.
     pub(super) fn write_back(&mut self, records: &Path) {
-        if !self.dirty {
+        if self.rebuilt && self.mark_dirty().is_err() || !self.dirty {
             return;
         }
         let Some(records) = mtime(records) else { return };
@@ -104,6 +121,7 @@ impl Index {
             .and_then(|()| self.file.set_len(length))
             .and_then(|()| self.file.write_all_at(CLEAN, 0));
         self.dirty = done.is_err();
+        self.rebuilt = self.dirty;
         (self.boot_id, self.entries) = (written.boot_id, written.entries);
     }
 }

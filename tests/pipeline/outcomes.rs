@@ -108,6 +108,22 @@ fn what_failed_half_way_is_found_again_by_the_next_attempt() {
     assert_eq!(house.git(&["show", &format!("{branch}:half.txt")]), "half and half");
 }
 
+/// A git that is killed leaves its lock behind, and the next attempt's could not commit.
+#[test]
+fn the_lock_of_a_killed_git_does_not_stop_the_next_attempt() {
+    let locks = "touch \"$(git rev-parse --git-dir)/index.lock\" \"$(git rev-parse --git-dir)/HEAD.lock\"";
+    let script = json!({"default": {
+        "1": [{"run": ["sh", "-c", locks]}, {"exit": 1}],
+        "2": [{"write": {"path": "new.txt", "content": "x"}}, {"run": ["git", "add", "-A"]},
+              {"run": ["git", "commit", "-q", "-m", "By the agent itself"]}],
+    }});
+    let house = House::new(&Plan { script, ..Plan::default() });
+    house.work(1).good();
+    house.cq("spawn").args(["--wait", "1"]).at("2199-01-01T00:00:00Z").run().good();
+    let branch = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
+    assert_eq!(house.git(&["log", "-1", "--format=%s", &branch]).trim_end(), "By the agent itself");
+}
+
 #[test]
 fn a_secret_that_an_agent_prints_is_masked() {
     let key = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz";

@@ -131,7 +131,8 @@ impl Place {
             serde_json::from_str(&fs::read_to_string(self.state("index.json")).unwrap()).unwrap();
         assert_eq!(index["clean"], true);
         let brief = |(number, entry): (&String, &Value)| {
-            (number.parse().unwrap(), (entry["status"].clone(), entry["instance"].clone()))
+            let instance = format!("claude-instance-{}", entry[1]);
+            (number.parse().unwrap(), (entry[0].clone(), instance.into()))
         };
         index["entries"].as_object().unwrap().iter().map(brief).collect()
     }
