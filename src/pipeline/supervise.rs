@@ -5,9 +5,10 @@
 //! followed by one, when the time is up, when the claim is lost, when it is told to. Then it ends every process
 //! of the run that is left, and decides from the evidence what comes next.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -111,9 +112,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let agent = Agent::configured(&session.loaded.config)?;
     let ready = workspace::prepare(session, record)?;
-    // Looked up before the attempt counts: a missing program is the operator's to mend.
-    let program = process::find(agent.program(), &ready.worktree.path, &session.environment)
-        .map_err(|error| error.hint(format!("install it, or set agents.{}.command", agent.name)))?;
+    let means = Means::find(session, record, &agent, &ready)?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&told))
@@ -121,7 +120,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
     }
     let record = enter(session, record, &agent, &ready)?;
     let follower = Follower::open(session, &record, &agent, &ready)?;
-    let started = start(session, &record, &agent, &ready, &program, &follower);
+    let started = start(&record, &agent, &ready, means, &follower);
     let running = match started {
         Ok(running) => running,
         Err(error) => {
@@ -172,16 +171,30 @@ fn lease(session: &Session) -> TimeDelta {
     TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes))
 }
 
+/// What an agent is started with. Looked up before the attempt counts: a missing program, or a variable that the
+/// configuration names and nobody set, is the operator's to mend.
+struct Means {
+    program: PathBuf,
+    variables: BTreeMap<String, String>,
+}
+
+impl Means {
+    fn find(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
+        let environment = &session.environment;
+        let program = process::find(agent.program(), &ready.worktree.path, environment)
+            .map_err(|error| error.hint(format!("install it, or set agents.{}.command", agent.name)))?;
+        let variables = seen::of_agent(environment, &session.loaded.config, agent, record, &ready.dot_env)?;
+        Ok(Self { program, variables })
+    }
+}
+
 fn start(
-    session: &Session,
     record: &Record,
     agent: &Agent,
     ready: &Ready,
-    program: &Path,
+    means: Means,
     follower: &Follower,
 ) -> Result<Running> {
-    let config = &session.loaded.config;
-    let variables = seen::of_agent(&session.environment, config, agent, record, &ready.dot_env)?;
     let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
     let errors = ready.paths.raw_file(record, "stderr.txt");
     let prompt = &ready.paths.prompt;
@@ -190,9 +203,9 @@ fn start(
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     Program::new(launcher, &ready.worktree.path)
-        .args(["--launch".to_owned(), program.display().to_string()])
+        .args(["--launch".to_owned(), means.program.display().to_string()])
         .args(agent.arguments(&session_id, &ready.worktree.path))
-        .envs(variables)
+        .envs(means.variables)
         .stdin_file(prompt)
         .stdout_file(follower.raw_file()?)
         .stderr_file(private_file(&errors)?)

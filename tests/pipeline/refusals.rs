@@ -51,6 +51,16 @@ fn without_the_agent_the_issue_stays_queued() {
     assert_eq!((record["status"].as_str(), record["claim"]["attempt"].as_u64()), (Some("queued"), Some(1)));
 }
 
+/// A key that nobody set used up an attempt before the agent was started.
+#[test]
+fn without_the_agents_key_the_issue_stays_queued() {
+    let house = House::usual();
+    house.configure(|config| config["claude"] = serde_json::json!({"apiKey": "${ANTHROPIC_API_KEY}"}));
+    house.work(1).ends(78, "'claude.apiKey' names ANTHROPIC_API_KEY, which is not set");
+    let record = house.record(1);
+    assert_eq!((record["status"].as_str(), record["claim"]["attempt"].as_u64()), (Some("queued"), Some(1)));
+}
+
 #[test]
 fn without_a_token_nothing_is_pushed() {
     let house = House::usual();
