@@ -6,7 +6,7 @@ complete -c cq-stop -l format -d 'How stdout is written [default: a table on a t
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
 complete -c cq-stop -l drain -d 'Start nothing new; running agents finish'
-complete -c cq-stop -l abort -d 'Start nothing new, and end the running agents; their work stays in their workspaces'
+complete -c cq-stop -l abort -d 'Start nothing new, end the running agents, and return when they have; their work stays in their workspaces'
 complete -c cq-stop -l thaw -d 'Lift the stop'
 complete -c cq-stop -l dry-run -d 'Say what would be stopped, and stop nothing'
 complete -c cq-stop -s q -l quiet -d 'Only errors on stderr'

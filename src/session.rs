@@ -31,6 +31,8 @@ pub struct Options {
     pub quiet: bool,
     /// More on stderr.
     pub verbose: bool,
+    /// A configuration that cannot be read is told, and done without.
+    pub without_configuration: bool,
 }
 
 /// A running command.
@@ -56,7 +58,14 @@ impl Session {
     pub fn open(command: &'static str, environment: Environment, options: Options) -> Result<Self> {
         let clock = clock(&environment)?;
         let folder = std::env::current_dir().or_fail(Kind::Config, || "cannot tell the current folder")?;
-        let loaded = Loaded::find(options.config.as_deref(), &folder)?;
+        let named = options.config.as_deref();
+        let loaded = match Loaded::find(named, &folder) {
+            Err(error) if options.without_configuration => {
+                complain(command, &error, &Redactor::default());
+                Loaded::unread(named, &folder)
+            }
+            loaded => loaded?,
+        };
         let dir = match &options.state_dir {
             Some(dir) => folder.join(dir),
             None => loaded.root.join(STATE_DIR_NAME),

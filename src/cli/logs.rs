@@ -41,6 +41,7 @@ pub(super) const PAGE: Page = Page {
 
 impl Arguments for Logs {
     const PAGE: &'static Page = &PAGE;
+    const DEFIES_CONFIGURATION: bool = true;
 
     fn common(&self) -> &Common {
         &self.common

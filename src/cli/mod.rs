@@ -136,6 +136,7 @@ impl Common {
             }),
             quiet: self.quiet,
             verbose: self.verbose,
+            without_configuration: false,
         }
     }
 }
@@ -147,6 +148,9 @@ pub trait Arguments: Parser {
 
     /// The common ones.
     fn common(&self) -> &Common;
+
+    /// Whether it must work even while the configuration is broken.
+    const DEFIES_CONFIGURATION: bool = false;
 
     /// Does it without a session, where the command needs neither configuration nor state.
     fn run_alone(&self, _environment: &Environment) -> Option<Result<Tally>> {
@@ -167,7 +171,7 @@ pub fn main<A: Arguments>() -> ExitCode {
     };
     let result = match arguments.run_alone(&environment) {
         Some(result) => result.map_err(|error| (error, Redactor::default())),
-        None => Session::open(A::PAGE.name, environment, arguments.common().options())
+        None => Session::open(A::PAGE.name, environment, options_of(&arguments))
             .map_err(|error| (error, Redactor::default()))
             .and_then(|session| arguments.run(&session).map_err(|error| (error, session.redactor()))),
     };
@@ -178,6 +182,10 @@ pub fn main<A: Arguments>() -> ExitCode {
             ExitCode::from(error.kind.status())
         }
     }
+}
+
+fn options_of<A: Arguments>(arguments: &A) -> Options {
+    Options { without_configuration: A::DEFIES_CONFIGURATION, ..arguments.common().options() }
 }
 
 /// clap's own messages; help and version are not errors, and a closed pipe is none either.

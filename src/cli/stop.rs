@@ -19,7 +19,7 @@ pub struct Stop {
     /// Start nothing new; running agents finish
     #[arg(long, group = "what")]
     drain: bool,
-    /// Start nothing new, and end the running agents; their work stays in their workspaces
+    /// Start nothing new, end the running agents, and return when they have; their work stays in their workspaces
     #[arg(long, group = "what")]
     abort: bool,
     /// Lift the stop
@@ -50,6 +50,7 @@ pub(super) const PAGE: Page = Page {
 
 impl Arguments for Stop {
     const PAGE: &'static Page = &PAGE;
+    const DEFIES_CONFIGURATION: bool = true;
 
     fn common(&self) -> &Common {
         &self.common

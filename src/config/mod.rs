@@ -73,6 +73,19 @@ pub struct Loaded {
 impl Config {
     /// Reads the text of a configuration file.
     pub fn parse(text: &str) -> Result<Self> {
+        // serde would take an array for the fields in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(Error::new(Kind::Config, "not a JSON object"));
+        }
+        let config = Self::deserialize_named(text)?;
+        match config.quality_gates.iter().position(|gate| gate.command.is_empty()) {
+            Some(at) => Err(Error::new(Kind::Config, format!("'qualityGates[{at}].command' is empty"))),
+            None => Ok(config),
+        }
+    }
+
+    /// Errors name the key.
+    fn deserialize_named(text: &str) -> Result<Self> {
         serde_json::from_str(text).or_else(|error| {
             let value: serde_json::Value =
                 serde_json::from_str(text).or_fail(Kind::Config, || "not valid JSON")?;
@@ -107,14 +120,28 @@ impl Config {
 }
 
 impl Loaded {
+    /// The file that [`Loaded::find`] reads.
+    fn locate(named: Option<&Path>, start: &Path) -> Result<Option<PathBuf>> {
+        match named {
+            Some(file) => {
+                std::path::absolute(start.join(file)).or_fail(Kind::Config, || "bad path").map(Some)
+            }
+            None => Ok(start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file())),
+        }
+    }
+
+    /// The place of a configuration that cannot be read, with the defaults: for commands that only need to know
+    /// where the state is, such as the one that stops everything.
+    pub fn unread(named: Option<&Path>, start: &Path) -> Self {
+        let file = Self::locate(named, start).ok().flatten();
+        let root = file.as_deref().and_then(Path::parent).unwrap_or(start).to_owned();
+        Self { config: Config::default(), file: None, root }
+    }
+
     /// Finds and reads the configuration: the file named, or [`FILE_NAME`] in `start` or a folder above it.
     /// Without one the defaults hold, from `start`.
     pub fn find(named: Option<&Path>, start: &Path) -> Result<Self> {
-        let file = match named {
-            Some(file) => Some(std::path::absolute(start.join(file)).or_fail(Kind::Config, || "bad path")?),
-            None => start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file()),
-        };
-        let Some(file) = file else {
+        let Some(file) = Self::locate(named, start)? else {
             return Ok(Self { config: Config::default(), file: None, root: start.to_owned() });
         };
         let text = std::fs::read_to_string(&file)

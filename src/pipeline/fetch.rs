@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::github::{Client, issues};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
-use crate::record::{Extra, Record, Trust, Verdict};
+use crate::record::{Extra, Record, Status, Trust, Verdict};
 use crate::session::Session;
 
 /// What is asked for.
@@ -45,6 +45,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     for record in &mut records {
         record.priority = rules.priority(&record.issue.labels);
         record.reasons = rules.reasons(record);
+        record.reasons.extend(held(session, record.number));
     }
     records.sort_by(eligibility::order);
     let mut output = session.records();
@@ -79,6 +80,18 @@ pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Reco
         ))
     };
     Ok(numbers.into_iter().map(one).collect())
+}
+
+/// Why an issue that this state directory holds already is not offered again.
+fn held(session: &Session, number: u64) -> Option<String> {
+    match session.state.get(number) {
+        Ok(None) => None,
+        Ok(Some(record)) => {
+            let status = record.status.map_or("unclaimed", Status::name);
+            Some(format!("held by {} ({status})", record.instance()))
+        }
+        Err(_) => Some("held by a record that cannot be read".to_owned()),
+    }
 }
 
 fn rules(session: &Session, wish: &Wish) -> Rules {

@@ -81,8 +81,10 @@ fn refuse_unfit(session: &Session, record: &Record, private: &PrivateGit, head: 
     let Some(gates) = &record.gates else {
         return refuse("its tree was not checked; run cq-gate first".to_owned());
     };
-    if gates.verdict != GateVerdict::Passed {
-        return refuse("its checks did not pass; run cq-gate again".to_owned());
+    match gates.verdict {
+        GateVerdict::Passed => {}
+        GateVerdict::Failed => return refuse("its checks failed".to_owned()),
+        GateVerdict::Unevaluated => return refuse("its checks could not run; cq-gate says why".to_owned()),
     }
     if gates.tree != private.tree_of(head)? {
         return refuse("the branch has changed since it was checked; run cq-gate again".to_owned());

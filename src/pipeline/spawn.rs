@@ -124,6 +124,10 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     match status {
         Status::Queued => {}
         Status::Testing if !wish.wait => {}
+        Status::Failed => {
+            return Err(Error::new(Kind::Failed, format!("issue #{number} is failed"))
+                .hint(format!("cq-claim --retry {number} queues it again")));
+        }
         _ => {
             session.detail(&format!("issue #{number} is {} already", status.name()));
             return Ok(Begun::PassOn(Box::new(record)));

@@ -56,9 +56,15 @@ impl State {
     pub fn get(&self, number: u64) -> Result<Option<Record>> {
         let path = self.record_path(number);
         let Some(text) = durable::read(&path)? else { return Ok(None) };
-        Record::from_json(&text)
-            .map(Some)
-            .map_err(|error| error.context(format!("unreadable record '{}'", path.display())))
+        let unreadable = |why: String| {
+            Error::new(Kind::Failed, format!("unreadable record '{}': {why}", path.display()))
+                .hint("mend the file or move it away; until then the issue stays held")
+        };
+        match Record::from_json(&text) {
+            Ok(record) if record.number == number => Ok(Some(record)),
+            Ok(record) => Err(unreadable(format!("it says that it is of issue #{}", record.number))),
+            Err(error) => Err(unreadable(error.to_string())),
+        }
     }
 
     /// Whether an issue is in flight. Takes no lock and does not open the record.

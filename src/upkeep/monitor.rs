@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::agent::evidence::Evidence;
 use crate::clock::Timestamp;
-use crate::error::{Result, Tally};
+use crate::error::{Kind, Result, Tally};
 use crate::pipeline::supervise::{conclude, end_processes};
 use crate::process;
 use crate::record::{Record, Status};
@@ -54,8 +54,12 @@ fn need(record: &Record, held: bool, now: Timestamp) -> Need {
 pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
     let mut output = session.records();
     let stopped = session.state.stop()?.is_some();
-    let records = session.state.in_flight(|error| session.complain(&error))?;
-    let tally = session.for_each(records.into_iter().map(Ok), |record| {
+    let mut unreadable = false;
+    let records = session.state.in_flight(|error| {
+        session.complain(&error);
+        unreadable = true;
+    })?;
+    let mut tally = session.for_each(records.into_iter().map(Ok), |record| {
         let now = session.clock.now();
         let held = session.state.is_held(record.instance())?;
         let record = match need(&record, held, now) {
@@ -97,6 +101,9 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         }
     }
     output.finish()?;
+    if unreadable {
+        tally.note(Kind::Failed);
+    }
     Ok(tally)
 }
 

@@ -6,7 +6,7 @@ use crate::clock::{Timestamp, span};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::github::{self, Client, issues};
 use crate::output::{self, Format};
-use crate::record::{Outcome, Record, Status};
+use crate::record::{GateVerdict, Outcome, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::instances;
@@ -54,11 +54,21 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     let mut shown: Vec<&Record> = records.iter().filter(named).collect();
     shown.sort_by_key(|record| (record.status.map(|status| (status.is_final(), status)), record.number));
     for record in &shown {
-        output.item(record, || row(record, now))?;
+        output.item(record, || {
+            // Only a table has room for what is not in the record.
+            let orphaned = record.status == Some(Status::InProgress)
+                && !session.state.is_held(record.instance()).unwrap_or(true);
+            let mut row = row(record, now);
+            if let Some(last) = row.last_mut().filter(|_| orphaned) {
+                "its supervisor is gone: cq-monitor decides what follows".clone_into(last);
+            }
+            row
+        })?;
     }
     output.finish()?;
     if let Some(stop) = session.state.stop()? {
-        session.note(&format!("stopped since {}: {}", stop.at.format("%FT%TZ"), stop.reason));
+        let reason = if stop.reason.is_empty() { String::new() } else { format!(": {}", stop.reason) };
+        session.note(&format!("stopped since {}{reason}", stop.at.format("%FT%TZ")));
     }
     if let Some(limit) = session.state.limit()? {
         session.note(&format!(
@@ -142,12 +152,21 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             told.push("its supervisor is gone: cq-monitor decides what follows".to_owned());
         }
         Some(Status::Testing) => {
+            told.extend(could_not_run(record));
             told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned());
         }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
         _ => {}
     }
     Ok(())
+}
+
+/// The checks that said neither yes nor no, and where to read why.
+fn could_not_run(record: &Record) -> impl Iterator<Item = String> {
+    let checks = record.gates.iter().flat_map(|gates| &gates.checks);
+    checks
+        .filter(|check| check.verdict == GateVerdict::Unevaluated)
+        .map(|check| format!("its check {} could not run: see '{}'", check.name, check.log))
 }
 
 fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Result<()> {

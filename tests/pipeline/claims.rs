@@ -22,6 +22,39 @@ fn issues_come_as_another_program_selected_them() {
     assert_eq!(house.cq("claim").fed(record.to_string()).quietly().record()["repo"], "acme/widgets");
 }
 
+/// With a limit, the issues in work hid the free ones for good.
+#[test]
+fn what_is_held_already_is_not_fetched_again() {
+    let house = House::usual();
+    house.claim(1);
+    let fetched = house.cq("fetch").args(["--limit", "1"]).run().quietly().record();
+    assert_ne!(fetched["number"], 1);
+    let all = house.cq("fetch").args(["--all"]).run().quietly().stdout;
+    assert!(all.contains("held by claude-instance-1 (queued)"), "{all}");
+}
+
+/// A record that a hand or a disk has bent is named, and its issue stays held.
+#[test]
+fn a_record_that_cannot_be_believed_is_told_by_every_tick() {
+    let house = House::usual();
+    house.claim(1);
+    let path = house.state_dir().join("records/1.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (content, why) in
+        [("nonsense".to_owned(), "not JSON"), (text.replace("\"number\": 1", "\"number\": 7"), "of issue #7")]
+    {
+        std::fs::write(&path, content).unwrap();
+        for command in ["monitor", "status"] {
+            let ran = house.cq(command).run().ends(1, "unreadable record");
+            assert!(
+                ran.stderr.contains(why) && ran.stderr.contains("the issue stays held"),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
+}
+
 #[test]
 fn places_are_limited_and_the_rest_waits() {
     let house = House::usual();

@@ -40,11 +40,34 @@ fn an_abort_ends_the_agents_and_keeps_their_work() {
     let begun = house.workspace(1).join("widgets/begun.txt");
     until("the agent's first file", || begun.exists().then_some(()));
     let told = house.cq("stop").args(["--abort"]).run().good().record();
-    assert_eq!((&told["issue"], &told["action"]), (&json!(1), &json!("to end")));
-    until("the end of the run", || (house.status(1) == "failed").then_some(()));
-    assert_eq!(house.record(1)["outcome"], "cancelled");
+    assert_eq!((&told["issue"], &told["action"]), (&json!(1), &json!("ended")));
+    assert_eq!((house.status(1).as_str(), &house.record(1)["outcome"]), ("failed", &json!("cancelled")));
     assert!(House::processes_with(&format!("CQ_CLAIM={claim}")).is_empty());
     assert!(begun.exists(), "its work stays");
+}
+
+/// Somebody at 3 a.m.: the configuration is broken, the folder may be the wrong one, the sentinel is garbage.
+#[test]
+fn a_stop_needs_nothing_but_the_state() {
+    let house = House::with_steps(&json!([{"hang": true}]));
+    house.work_detached(1);
+    std::fs::write(house.clone().join("orchestrator-config.json"), "{,").unwrap();
+    std::fs::write(house.state_dir().join("stop"), "garbage").unwrap();
+    let ran = house.cq("stop").args(["--abort"]).run().ends(0, "stopped: nothing new starts");
+    assert!(ran.stderr.contains("not valid JSON"), "{}", ran.stderr);
+    assert_eq!((house.status(1).as_str(), &ran.record()["action"]), ("failed", &json!("ended")));
+    std::fs::write(house.state_dir().join("stop"), "garbage").unwrap();
+    house.cq("stop").args(["--thaw"]).run().ends(0, "thawed");
+    assert!(!house.state_dir().join("stop").exists());
+
+    let elsewhere = house.place("elsewhere");
+    let none = elsewhere.join(".cq");
+    house
+        .cq("stop")
+        .args(["--abort", "--state-dir", none.to_str().unwrap()])
+        .run()
+        .ends(78, "nothing is stopped");
+    assert!(!none.exists());
 }
 
 /// An agent that does not listen to SIGTERM gets SIGKILL after its grace, here by the operator's force.

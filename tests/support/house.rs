@@ -165,6 +165,12 @@ impl House {
         self.cq("spawn").args(["--wait", &number.to_string()]).run()
     }
 
+    /// Claims an issue and starts the agent.
+    pub(crate) fn work_detached(&self, number: u64) {
+        self.claim(number);
+        self.cq("spawn").args([number.to_string()]).run().quietly();
+    }
+
     /// The record of an issue in flight, from its file.
     pub(crate) fn record(&self, number: u64) -> Value {
         let file = self.state_dir().join(format!("records/{number}.json"));
