@@ -1,6 +1,6 @@
 //! The only `now`.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 
 /// A moment, UTC. Written as RFC 3339.
 pub type Timestamp = DateTime<Utc>;
@@ -28,6 +28,11 @@ impl Clock {
             Self::Fixed(moment) => *moment,
         }
     }
+}
+
+/// A moment for people, to the second: `2026-01-31T09:30:00Z`.
+pub fn stamp(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// How long ago, or until when, for people: `41 s`, `12 min`, `3 h 05 min`, `2 d 04 h`.

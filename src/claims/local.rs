@@ -33,7 +33,7 @@ impl Local {
         if token(wish).is_some() && token(wish) == token(&record) {
             return Ok(Claimed::Won(Box::new(record)));
         }
-        let status = record.status.map_or("unclaimed", Status::name);
+        let status = record.standing();
         Ok(Claimed::Held(format!("{} ({status})", record.instance())))
     }
 
@@ -127,7 +127,7 @@ impl Claims for Local {
         let known = record.history.len();
         let now = self.state.clock().now();
         if record.status != Some(Status::Failed) {
-            let status = record.status.map_or("unclaimed", Status::name);
+            let status = record.standing();
             return Err(Error::new(Kind::Failed, format!("issue #{number} is {status}, not failed")));
         }
         record.transition(Status::Queued, self.state.command(), "queued again by the operator", now)?;

@@ -9,7 +9,7 @@ use ureq::{Agent, Body, RequestExt as _};
 use url::Url;
 
 use super::{Endpoints, links};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, stamp};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::session::Session;
 
@@ -163,8 +163,7 @@ impl Client {
                 .unwrap_or(60)
                 .max(1);
             let until = self.now + chrono::TimeDelta::seconds(seconds);
-            let hint =
-                format!("try again after {}", until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+            let hint = format!("try again after {}", stamp(until));
             return Error::because(Kind::TryAgain, refusal, "the rate limit is reached").hint(hint);
         }
         match status {

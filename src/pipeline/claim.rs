@@ -95,10 +95,7 @@ pub fn release(session: &Session, number: u64) -> Result<Record> {
 /// What `--dry-run` says of `--retry` and `--release`.
 pub fn would_change(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
-    session.note(&format!(
-        "would change issue #{number}, which is {}",
-        record.status.map_or("unclaimed", Status::name)
-    ));
+    session.note(&format!("would change issue #{number}, which is {}", record.standing()));
     Ok(record)
 }
 

@@ -183,7 +183,7 @@ fn refuse_active(wish: &Wish, record: &Record) -> Result<()> {
     if wish.force || record.status.is_some_and(|status| status.is_final() || status == Status::PrReady) {
         return Ok(());
     }
-    let status = record.status.map_or("unclaimed", Status::name);
+    let status = record.standing();
     let message = format!("{} works on issue #{}, which is {status}", record.instance(), record.number);
     Err(Error::new(Kind::Failed, message).hint("--force ends it first"))
 }

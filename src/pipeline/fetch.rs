@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::github::{Client, issues};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
-use crate::record::{Extra, Record, Status, Trust, Verdict};
+use crate::record::{Extra, Record, Trust, Verdict};
 use crate::session::Session;
 
 /// What is asked for.
@@ -87,7 +87,7 @@ fn held(session: &Session, number: u64) -> Option<String> {
     match session.state.get(number) {
         Ok(None) => None,
         Ok(Some(record)) => {
-            let status = record.status.map_or("unclaimed", Status::name);
+            let status = record.standing();
             Some(format!("held by {} ({status})", record.instance()))
         }
         Err(_) => Some("held by a record that cannot be read".to_owned()),

@@ -64,7 +64,7 @@ fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
     let (lock, record) = super::hold(session, wanted)?;
     let number = record.number;
     if record.status != Some(Status::Testing) {
-        let status = record.status.map_or("unclaimed", Status::name);
+        let status = record.standing();
         session.note(&format!("issue #{number} is {status}: nothing is checked"));
         return Ok(Record { gates: None, ..record });
     }

@@ -3,10 +3,9 @@
 //! The instance's lock is taken here and handed to the supervisor as its stdin, so there is no moment at which
 //! a working instance looks free. The supervisor says on its stdout when the agent runs, and again when it ended.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +14,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::workspace::Paths;
+use super::workspace::{Paths, private_file};
+use crate::clock::stamp;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
 use crate::process::{self, Program, Running};
@@ -137,7 +137,7 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     if let Some(not_before) =
         claim.not_before.filter(|not_before| status == Status::Queued && *not_before > now)
     {
-        session.note(&format!("issue #{number} is not due before {}", not_before.format("%FT%TZ")));
+        session.note(&format!("issue #{number} is not due before {}", stamp(not_before)));
         return Ok(Begun::NotDue);
     }
     if wish.dry_run {
@@ -148,8 +148,7 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     let raw = Paths::of(session, &record)?.raw;
     make_private(&raw)?;
     let log = raw.join("supervise.log");
-    let log_file = OpenOptions::new().append(true).create(true).mode(0o600).open(&log);
-    let log_file = log_file.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
+    let log_file = private_file(&log)?;
     let log_begins = log_file.metadata().map(|about| about.len()).unwrap_or_default();
     let (said, speaks) = std::io::pipe().or_fail(Kind::Internal, || "cannot make a pipe")?;
     let mut arguments: Vec<String> =

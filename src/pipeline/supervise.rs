@@ -6,14 +6,13 @@
 //! of the run that is left, and decides from the evidence what comes next.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::workspace::{self, Ready};
+use super::workspace::{self, Ready, private_file};
 use crate::agent::environment as seen;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::agent::profile::Agent;
@@ -219,12 +218,6 @@ pub fn launch(environment: &Environment, program: &[String]) -> Error {
     };
     let _ = rustix::process::setsid();
     Program::new(path, ".").args(arguments).envs(environment.iter()).exec()
-}
-
-/// Appends, readable by its owner only.
-fn private_file(path: &Path) -> Result<File> {
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", path.display()))
 }
 
 /// Until the run is over, then what follows from it.

@@ -1,6 +1,8 @@
 //! A workspace: `workspaces/claude-instance-N/` with a worktree, `.env`, `prompt.md` and `claude.log`.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::rescue;
@@ -140,6 +142,12 @@ fn make_worktree(
     let _slot = private.fill_slot(record.number, now)?;
     private.fill(&worktree.path, &worktree.git_dir.join("index"), &head)?;
     Ok((base_sha, worktree))
+}
+
+/// A file to append to, readable by its owner only.
+pub(crate) fn private_file(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", path.display()))
 }
 
 /// Moves something below the workspaces out of the way at once, and removes it. A link is removed, not followed.

@@ -25,10 +25,15 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
 }
 
 impl Record {
+    /// Where it stands, for people.
+    pub fn standing(&self) -> &'static str {
+        self.status.map_or("unclaimed", Status::name)
+    }
+
     /// Changes the status and writes the history; refuses what the table does not have.
     pub fn transition(&mut self, to: Status, by: &str, why: impl Into<String>, at: Timestamp) -> Result<()> {
         if !may_follow(self.status, to) {
-            let from = self.status.map_or("unclaimed", Status::name);
+            let from = self.standing();
             let message = format!("issue #{} cannot go from {from} to {}", self.number, to.name());
             return Err(Error::new(Kind::Failed, message));
         }

@@ -1,9 +1,11 @@
 //! The fleet's rest, `limit.json`: after a usage limit or a refused login nobody starts an agent before it ends.
 
+use std::fmt::{Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use super::{State, durable};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, stamp};
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// Why and until when no agent is started.
@@ -13,6 +15,12 @@ pub struct Limit {
     pub until: Timestamp,
     /// What was said.
     pub reason: String,
+}
+
+impl Display for Limit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no agent is started before {}: {}", stamp(self.until), self.reason)
+    }
 }
 
 impl State {
@@ -38,12 +46,8 @@ impl State {
     pub fn refuse_while_resting(&self) -> Result<()> {
         match self.limit()? {
             None => Ok(()),
-            Some(limit) => {
-                let until = limit.until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-                let message = format!("no agent is started before {until}: {}", limit.reason);
-                Err(Error::new(Kind::TryAgain, message)
-                    .hint(format!("remove '{}' to try sooner", self.path("limit.json").display())))
-            }
+            Some(limit) => Err(Error::new(Kind::TryAgain, limit)
+                .hint(format!("remove '{}' to try sooner", self.path("limit.json").display()))),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The stop: one file, `stop`, that every command honours before it starts something new.
 
+use std::fmt::{Display, Formatter};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{State, durable};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, stamp};
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// A stop in force.
@@ -17,6 +19,13 @@ pub struct Stop {
     /// Why, in the operator's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+impl Display for Stop {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let colon = if self.reason.is_empty() { "" } else { ": " };
+        write!(f, "stopped since {}{colon}{}", stamp(self.at), self.reason)
+    }
 }
 
 /// How much is stopped.
@@ -57,15 +66,7 @@ impl State {
     pub fn refuse_when_stopped(&self) -> Result<()> {
         match self.stop()? {
             None => Ok(()),
-            Some(stop) => {
-                let reason =
-                    if stop.reason.is_empty() { String::new() } else { format!(": {}", stop.reason) };
-                let message = format!(
-                    "stopped since {}{reason}",
-                    stop.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-                );
-                Err(Error::new(Kind::TryAgain, message).hint("cq-stop --thaw lifts the stop"))
-            }
+            Some(stop) => Err(Error::new(Kind::TryAgain, stop).hint("cq-stop --thaw lifts the stop")),
         }
     }
 }

@@ -117,7 +117,7 @@ fn bury(session: &Session, record: &Record) -> Result<Option<Record>> {
     }
     end_processes(&record)?;
     let record = conclude(session, &record, Evidence::default())?;
-    let status = record.status.map_or("unclaimed", Status::name);
+    let status = record.standing();
     session.note(&format!("issue #{} had lost its supervisor; it is {status} now", record.number));
     let event = Event::about(&session.state, "buried", record.number).with("instance", record.instance());
     session.state.log(&event)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::{Timestamp, span};
+use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::github::{self, Client, issues};
 use crate::output::{self, Format};
@@ -67,15 +67,10 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     }
     output.finish()?;
     if let Some(stop) = session.state.stop()? {
-        let reason = if stop.reason.is_empty() { String::new() } else { format!(": {}", stop.reason) };
-        session.note(&format!("stopped since {}{reason}", stop.at.format("%FT%TZ")));
+        session.note(&stop.to_string());
     }
     if let Some(limit) = session.state.limit()? {
-        session.note(&format!(
-            "no agent is started before {}: {}",
-            limit.until.format("%FT%TZ"),
-            limit.reason
-        ));
+        session.note(&limit.to_string());
     }
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
@@ -94,7 +89,7 @@ fn row(record: &Record, now: Timestamp) -> Vec<String> {
         (Some(Status::InProgress), Some(run)) => run.started_at,
         _ => record.history.last().map(|last| last.at),
     };
-    let status = record.status.map_or("unclaimed", Status::name);
+    let status = record.standing();
     let last = match (&record.pull_request, record.outcome) {
         (Some(pull), _) if !matches!(record.status, Some(Status::Failed)) => pull.url.clone(),
         (_, Some(outcome)) if outcome != Outcome::Success => {
@@ -135,11 +130,9 @@ pub fn explain(session: &Session, number: u64) -> Result<Tally> {
 }
 
 fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<String>) -> Result<()> {
-    let status = record.status.map_or("unclaimed", Status::name);
+    let status = record.standing();
     told.push(format!("it is {status}, as {}", record.instance()));
-    told.extend(
-        record.history.last().map(|last| format!("since {}: {}", last.at.format("%FT%TZ"), last.why)),
-    );
+    told.extend(record.history.last().map(|last| format!("since {}: {}", stamp(last.at), last.why)));
     let not_before = record.claim.as_ref().and_then(|claim| claim.not_before);
     let held = session.state.is_held(record.instance())?;
     match record.status {

@@ -4,9 +4,8 @@
 //! because a file outlives its reader.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use crate::agent::profile::Agent;
 use crate::clock::Timestamp;
 use crate::config::Parser;
 use crate::error::{Kind, OrFail, Result};
-use crate::pipeline::workspace::{Paths, Ready};
+use crate::pipeline::workspace::{Paths, Ready, private_file};
 use crate::record::Record;
 use crate::redact::Redactor;
 use crate::session::Session;
@@ -64,12 +63,10 @@ impl Follower {
     /// Makes the raw file and opens the log.
     pub(super) fn open(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
         let raw = raw_output(&ready.paths, record);
-        super::private_file(&raw)?;
+        private_file(&raw)?;
         let reader =
             File::open(&raw).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", raw.display()))?;
-        let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&ready.paths.log);
-        let log =
-            log.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", ready.paths.log.display()))?;
+        let log = private_file(&ready.paths.log)?;
         let mut follower = Self {
             raw,
             reader: BufReader::with_capacity(64 << 10, reader),
@@ -90,7 +87,7 @@ impl Follower {
 
     /// The raw file, to be written to by the agent.
     pub(super) fn raw_file(&self) -> Result<File> {
-        super::private_file(&self.raw)
+        private_file(&self.raw)
     }
 
     /// Reads what has been written since.
