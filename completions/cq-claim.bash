@@ -23,7 +23,7 @@ _cq__claim() {
 
     case "${cmd}" in
         cq__claim)
-            opts="-q -v -h -V --max --retry --release --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
+            opts="-q -v -h -V --max --retry --release --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,10 @@ _cq__claim() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -5,6 +5,7 @@ complete -c cq-claim -l repo -d 'The repository on GitHub' -r
 complete -c cq-claim -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-claim -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-claim -l retry -d 'Queue these failed issues again, with all their attempts'
 complete -c cq-claim -l release -d 'Give up the claim of these queued or failed issues'
 complete -c cq-claim -l dry-run -d 'Say what would be claimed, and claim nothing'

@@ -23,7 +23,7 @@ _cq__cleanup() {
 
     case "${cmd}" in
         cq__cleanup)
-            opts="-q -v -h -V --all --force --dry-run --config --state-dir --repo --format --quiet --verbose --help --version"
+            opts="-q -v -h -V --all --force --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -43,6 +43,10 @@ _cq__cleanup() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

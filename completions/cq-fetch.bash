@@ -23,7 +23,7 @@ _cq__fetch() {
 
     case "${cmd}" in
         cq__fetch)
-            opts="-q -v -h -V --from --label --exclude-label --all --limit --config --state-dir --repo --format --quiet --verbose --help --version"
+            opts="-q -v -h -V --from --label --exclude-label --all --limit --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -59,6 +59,10 @@ _cq__fetch() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

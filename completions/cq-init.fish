@@ -5,6 +5,7 @@ complete -c cq-init -l repo -d 'The repository on GitHub' -r
 complete -c cq-init -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-init -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-init -l labels -d 'Also make the labels on GitHub: claude-ready, claude-in-progress, claude-blocked'
 complete -c cq-init -l dry-run -d 'Say what would be made, and make nothing'
 complete -c cq-init -s q -l quiet -d 'Only errors on stderr'

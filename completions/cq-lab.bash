@@ -29,7 +29,7 @@ _cq__lab() {
 
     case "${cmd}" in
         cq__lab)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --help --version serve agent"
+            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --max-wait --help --version serve agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,10 @@ _cq__lab() {
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
                     return 0
                     ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -59,7 +63,7 @@ _cq__lab() {
             return 0
             ;;
         cq__subcmd__lab__subcmd__agent)
-            opts="-q -v -h --script --config --state-dir --repo --format --quiet --verbose --help"
+            opts="-q -v -h --script --config --state-dir --repo --format --quiet --verbose --max-wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -85,6 +89,10 @@ _cq__lab() {
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
                     return 0
                     ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -93,7 +101,7 @@ _cq__lab() {
             return 0
             ;;
         cq__subcmd__lab__subcmd__serve)
-            opts="-q -v -h --seed --listen --token --ready-file --delay-ms --git-root --config --state-dir --repo --format --quiet --verbose --help"
+            opts="-q -v -h --seed --listen --token --ready-file --delay-ms --git-root --config --state-dir --repo --format --quiet --verbose --max-wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +145,10 @@ _cq__lab() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

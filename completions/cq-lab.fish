@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_cq_lab_global_optspecs
-    string join \n config= state-dir= repo= format= q/quiet v/verbose h/help V/version
+    string join \n config= state-dir= repo= format= q/quiet v/verbose max-wait= h/help V/version
 end
 
 function __fish_cq_lab_needs_command
@@ -30,6 +30,7 @@ complete -c cq-lab -n "__fish_cq_lab_needs_command" -l repo -d 'The repository o
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-lab -n "__fish_cq_lab_needs_command" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -s v -l verbose -d 'More on stderr'
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -48,6 +49,7 @@ complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l repo -d 'The rep
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -s v -l verbose -d 'More on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -58,6 +60,7 @@ complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l repo -d 'The rep
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s v -l verbose -d 'More on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s h -l help -d 'Print help (see more with \'--help\')'

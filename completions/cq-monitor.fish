@@ -4,6 +4,7 @@ complete -c cq-monitor -l repo -d 'The repository on GitHub' -r
 complete -c cq-monitor -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-monitor -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-monitor -l dry-run -d 'Say what would be done, and do nothing'
 complete -c cq-monitor -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-monitor -s v -l verbose -d 'More on stderr'

@@ -4,6 +4,7 @@ complete -c cq-pr -l repo -d 'The repository on GitHub' -r
 complete -c cq-pr -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-pr -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-pr -l sync -d 'Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it'
 complete -c cq-pr -l dry-run -d 'Say what would be pushed and opened, and change nothing'
 complete -c cq-pr -s q -l quiet -d 'Only errors on stderr'

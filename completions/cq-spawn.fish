@@ -4,6 +4,7 @@ complete -c cq-spawn -l repo -d 'The repository on GitHub' -r
 complete -c cq-spawn -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
+complete -c cq-spawn -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-spawn -l wait -d 'Wait for the agents, and write each record as its agent ends'
 complete -c cq-spawn -l dry-run -d 'Say what would be started, and start nothing'
 complete -c cq-spawn -s q -l quiet -d 'Only errors on stderr'

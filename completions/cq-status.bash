@@ -23,7 +23,7 @@ _cq__status() {
 
     case "${cmd}" in
         cq__status)
-            opts="-q -v -h -V --explain --watch --config --state-dir --repo --format --quiet --verbose --help --version"
+            opts="-q -v -h -V --explain --watch --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -51,6 +51,10 @@ _cq__status() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -23,7 +23,7 @@ _cq__supervise() {
 
     case "${cmd}" in
         cq__supervise)
-            opts="-q -v -h -V --lock-on-stdin --onward --launch --config --state-dir --repo --format --quiet --verbose --help --version"
+            opts="-q -v -h -V --lock-on-stdin --onward --launch --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,10 @@ _cq__supervise() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -39,6 +39,7 @@ variables! {
     CQ_CONFIG, Everything, "the configuration file; see --config";
     CQ_STATE_DIR, Everything, "the state directory; see --state-dir";
     CQ_REPO, Everything, "the repository, owner/name; see --repo";
+    CQ_MAX_WAIT, GitHub, "the longest wait for GitHub's limits, in seconds; see --max-wait";
     CQ_NOW, Everything, "a fixed time (RFC 3339) used instead of the clock, for tests and rehearsals";
     NO_COLOR, Everything, "when set and not empty, no colours";
     CLICOLOR_FORCE, Everything, "when set and not 0, colours even where stdout is not a terminal";

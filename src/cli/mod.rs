@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, ValueEnum};
 
@@ -108,6 +109,9 @@ pub struct Common {
     /// More on stderr
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     verbose: bool,
+    /// Wait at most so long for GitHub's limits, then end with 75 [default: github.maxWaitSeconds]
+    #[arg(long, value_name = "SECONDS", env = "CQ_MAX_WAIT", hide_env_values = true, global = true)]
+    max_wait: Option<u64>,
 }
 
 /// The names of the formats.
@@ -136,6 +140,7 @@ impl Common {
             }),
             quiet: self.quiet,
             verbose: self.verbose,
+            max_wait: self.max_wait.map(Duration::from_secs),
             without_configuration: false,
         }
     }

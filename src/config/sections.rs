@@ -23,6 +23,14 @@ pub struct GitHub {
     pub exclude_labels: Vec<String>,
     /// Label → priority (0 is the most urgent); replaces the built-in map.
     pub priority_labels: BTreeMap<String, u8>,
+    /// The version of GitHub's REST API to ask for: 2022-11-28 or 2026-03-10.
+    pub api_version: String,
+    /// Seconds until an answer must have begun.
+    pub timeout_seconds: u32,
+    /// Seconds to wait at most for a rate limit; a command that would have to wait longer ends with 75.
+    pub max_wait_seconds: u32,
+    /// Milliseconds between two writes; GitHub asks for a second.
+    pub write_pause_milliseconds: u32,
 }
 
 impl Default for GitHub {
@@ -35,6 +43,10 @@ impl Default for GitHub {
             labels: names(&["claude-ready"]),
             exclude_labels: names(&["blocked", "in-progress", "claude-blocked"]),
             priority_labels: BTreeMap::new(),
+            api_version: "2022-11-28".to_owned(),
+            timeout_seconds: 30,
+            max_wait_seconds: 60,
+            write_pause_milliseconds: 1000,
         }
     }
 }

@@ -1,73 +1,107 @@
-//! The HTTP client: timeouts on everything, GitHub's headers, errors told apart.
+//! The client: what every request goes through, from the limiter to the verdict, and what is tried again.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-use ureq::http::{HeaderMap, Response, header};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, RequestExt as _};
-use url::Url;
+use serde_json::{Value, json};
+use ureq::http::HeaderMap;
+use url::{Origin, Url};
 
-use super::{Endpoints, links};
-use crate::clock::{Timestamp, stamp};
+use super::budget::{Demand, Effect, Resource};
+use super::cache::{Cache, Kept};
+use super::credential::Credential;
+use super::limiter::Limiter;
+use super::verdict::{Verdict, judge};
+use super::wire::{Broken, Sent, Wire};
+use super::{Endpoints, budget, links};
+use crate::clock::Clock;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::session::Session;
 
-/// The REST version that is asked for.
-const API_VERSION: &str = "2022-11-28";
-/// No answer is longer: 100 issues with bodies of 65,536 characters are less.
-const LONGEST_BODY: u64 = 32 << 20;
-/// How often a read is tried.
-const TRIES: u32 = 3;
+/// How often a request is sent that meets trouble.
+const TRIES: u32 = 4;
+/// How often a request is sent that meets a limit.
+const LIMITS: u32 = 3;
+/// The first wait after trouble; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// What a client is made of.
+#[derive(Debug)]
+pub struct Access {
+    /// Where GitHub is.
+    pub endpoints: Endpoints,
+    /// `X-GitHub-Api-Version`.
+    pub version: String,
+    /// Who asks.
+    pub credential: Credential,
+    /// `.cq/cache`, where there is a state directory.
+    pub cache: Option<PathBuf>,
+    /// How long an answer may take to begin.
+    pub timeout: Duration,
+    /// Between two writes.
+    pub pause: Duration,
+    /// The longest wait for a limit.
+    pub patience: Duration,
+    /// Who tells people of waits; none for silence.
+    pub told_by: Option<&'static str>,
+}
 
 /// A client with its token.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    wire: Wire,
     endpoints: Endpoints,
-    token: Option<String>,
-    now: Timestamp,
+    version: String,
+    credential: Credential,
+    cache: Option<Cache>,
+    limiter: Limiter,
 }
 
 /// An answer that is not an error.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// The body; null where there was none.
     pub body: Value,
     /// The page after this one.
     pub next: Option<Url>,
+    /// The last page, where the server tells it.
+    pub last: Option<Url>,
+    /// What to ask with next time, to be told whether anything has changed.
+    pub etag: Option<String>,
+    /// The headers that tell of the token's rights: `x-oauth-scopes`.
+    pub scopes: Option<String>,
 }
 
-/// What GitHub refused, for callers that know what to do about it.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("GitHub answered {status}: {message}")]
-pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// The message, with what `errors` adds to it.
-    pub message: String,
+/// When a write may be sent again after trouble, which may have come after it was done.
+pub enum Repeat<'a> {
+    /// Doing it twice is doing it once.
+    Harmless,
+    /// Only when this finds that it was not done; what it finds is the answer.
+    Unless(&'a dyn Fn() -> Result<Option<Value>>),
+}
+
+/// A request, before it is sent.
+struct Request<'a> {
+    method: &'a str,
+    url: &'a Url,
+    body: Option<&'a str>,
+    known: Option<&'a str>,
+    demand: Demand,
+}
+
+/// What one exchange came to.
+enum Exchanged {
+    Answered(Answer),
+    Unchanged,
 }
 
 impl Client {
-    /// A client for a session; without a token it can only read what is public.
-    pub fn open(session: &Session) -> Result<Self> {
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // A renamed repository answers 301; the token may only follow to the same host.
-            .redirect_auth_headers(ureq::config::RedirectAuthHeaders::SameHost)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
-            .timeout_global(Some(Duration::from_secs(120)))
-            .user_agent(concat!("cq/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
-        Ok(Self {
-            agent: config.new_agent(),
-            endpoints: Endpoints::of(&session.environment)?,
-            token: super::token(session)?,
-            now: session.clock.now(),
-        })
+    /// A client; without a credential it can only read what is public.
+    pub fn new(access: Access) -> Self {
+        let Access { endpoints, version, credential, cache, timeout, pause, patience, told_by } = access;
+        let mut limiter = Limiter::new(cache.as_deref(), &credential.identity(), pause, patience);
+        limiter.told_by = told_by;
+        let cache = cache.as_deref().map(Cache::below);
+        Self { wire: Wire::new(timeout), endpoints, version, credential, cache, limiter }
     }
 
     /// The address of a path below the API, such as `repos/o/r/issues`. Segments must be encoded already.
@@ -80,107 +114,212 @@ impl Client {
         Ok(url)
     }
 
-    /// Reads; tries again after a failure of the network or the server.
+    /// Where GitHub is.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Reads, by way of the cache.
     pub fn get(&self, url: &Url) -> Result<Answer> {
-        let mut attempt = 1;
-        loop {
-            match self.once("GET", url, None) {
-                Err(error) if error.kind == Kind::Unavailable && attempt < TRIES => {
-                    std::thread::sleep(Duration::from_millis(200 << attempt));
-                    attempt += 1;
+        let Some(cache) = &self.cache else { return self.get_fresh(url) };
+        let of = self.credential.cache_key();
+        let kept = cache.find(&of, url);
+        let answer = match self.get_if_changed(url, kept.as_ref().map(|kept| kept.etag.as_str()))? {
+            Some(answer) => answer,
+            None => match kept {
+                Some(Kept { body, next, etag, .. }) => {
+                    return Ok(Answer { body, next, etag: Some(etag), ..Answer::default() });
                 }
-                result => return result,
-            }
+                None => self.get_fresh(url)?,
+            },
+        };
+        if let Some(etag) = &answer.etag {
+            let (body, next) = (answer.body.clone(), answer.next.clone());
+            cache.keep(&Kept { url: url.to_string(), of, etag: etag.clone(), next, body });
+        }
+        Ok(answer)
+    }
+
+    /// Reads; nothing is kept of it.
+    pub fn get_fresh(&self, url: &Url) -> Result<Answer> {
+        match self.read(url, None)? {
+            Exchanged::Answered(answer) => Ok(answer),
+            Exchanged::Unchanged => Err(unasked(url)),
         }
     }
 
-    /// Every page, as the server's links lead.
+    /// Reads what is not as it was when the server gave this ETag; none where it is.
+    pub fn get_if_changed(&self, url: &Url, etag: Option<&str>) -> Result<Option<Answer>> {
+        match self.read(url, etag)? {
+            Exchanged::Answered(answer) => Ok(Some(answer)),
+            Exchanged::Unchanged if etag.is_some() => Ok(None),
+            Exchanged::Unchanged => Err(unasked(url)),
+        }
+    }
+
+    fn read(&self, url: &Url, known: Option<&str>) -> Result<Exchanged> {
+        let demand = Demand { resource: Resource::Core, effect: Effect::Read };
+        self.exchange(&Request { method: "GET", url, body: None, known, demand }, &Repeat::Harmless)
+    }
+
+    /// Every page, one after the other, as the server's links lead.
     pub fn pages(&self, first: Url, mut each: impl FnMut(Value) -> Result<()>) -> Result<()> {
         let mut next = Some(first);
         while let Some(url) = next {
             let answer = self.get(&url)?;
             each(answer.body)?;
-            next = answer.next.filter(|next| next.origin() == self.endpoints.api.origin());
+            next = answer.next;
         }
         Ok(())
     }
 
-    /// Writes, once.
-    pub fn write(&self, method: &str, url: &Url, body: &Value) -> Result<Answer> {
-        self.once(method, url, Some(body))
+    /// Changes what exists.
+    pub fn write(
+        &self,
+        method: &str,
+        url: &Url,
+        body: Option<&Value>,
+        repeat: &Repeat<'_>,
+    ) -> Result<Answer> {
+        self.change(Effect::Write, method, url, body, repeat)
     }
 
-    fn once(&self, method: &str, url: &Url, body: Option<&Value>) -> Result<Answer> {
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(url.as_str())
-            .header(header::ACCEPT, "application/vnd.github+json")
-            .header("X-GitHub-Api-Version", API_VERSION);
-        if let Some(token) = &self.token
-            && url.origin() == self.endpoints.api.origin()
-        {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    /// Makes an issue, a comment, a pull request: what people are told about.
+    pub fn create(&self, url: &Url, body: &Value, repeat: &Repeat<'_>) -> Result<Answer> {
+        self.change(Effect::Create, "POST", url, Some(body), repeat)
+    }
+
+    fn change(
+        &self,
+        effect: Effect,
+        method: &str,
+        url: &Url,
+        body: Option<&Value>,
+        repeat: &Repeat<'_>,
+    ) -> Result<Answer> {
+        let body = body.map(Value::to_string);
+        let demand = Demand { resource: Resource::Core, effect };
+        let request = Request { method, url, body: body.as_deref(), known: None, demand };
+        match self.exchange(&request, repeat)? {
+            Exchanged::Answered(answer) => Ok(answer),
+            Exchanged::Unchanged => Err(unasked(url)),
         }
-        let what = || format!("cannot {} '{}'", if method == "GET" { "read" } else { "write" }, shown(url));
-        let not_sent = || format!("{}: the request cannot be built", what());
-        let response = match body {
-            None => request.body(()).or_fail(Kind::Internal, not_sent)?.with_agent(&self.agent).run(),
-            Some(body) => {
-                let text = body.to_string();
-                let request = request.header(header::CONTENT_TYPE, "application/json").body(text);
-                request.or_fail(Kind::Internal, not_sent)?.with_agent(&self.agent).run()
+    }
+
+    /// Asks GraphQL. Gives `data` and `errors` as they came: some of what was asked for may be missing.
+    pub fn query(&self, document: &str, variables: &Value) -> Result<Value> {
+        let body = json!({ "query": document, "variables": variables }).to_string();
+        let demand = Demand { resource: Resource::GraphQl, effect: Effect::Read };
+        let url = &self.endpoints.graphql;
+        let request = Request { method: "POST", url, body: Some(&body), known: None, demand };
+        match self.exchange(&request, &Repeat::Harmless)? {
+            Exchanged::Answered(answer) => Ok(answer.body),
+            Exchanged::Unchanged => Err(unasked(url)),
+        }
+    }
+
+    fn exchange(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Exchanged> {
+        let doing = if request.demand.effect == Effect::Read { "read" } else { "write" };
+        self.tries(request, repeat)
+            .map_err(|error| error.context(format!("cannot {doing} '{}'", shown(request.url))))
+    }
+
+    fn tries(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Exchanged> {
+        let (mut troubles, mut limits, mut renewed) = (0, 0, false);
+        let mut last: Option<Error> = None;
+        loop {
+            if let Err(error) = self.limiter.enter(request.demand) {
+                // The trouble itself says more than that there has been too much of it.
+                return Err(last.filter(|_| error.kind == Kind::Unavailable).unwrap_or(error));
             }
+            let error = match self.once(request)? {
+                (Verdict::Good(body), headers) => return Ok(Exchanged::Answered(answer(body, &headers))),
+                (Verdict::Unchanged, _) => return Ok(Exchanged::Unchanged),
+                (Verdict::Refused(error), _) => return Err(error),
+                (Verdict::NotSignedIn(error), _) => {
+                    // An App's token lasts an hour, and may end between two requests.
+                    if renewed || !self.credential.renew()? {
+                        return Err(error);
+                    }
+                    renewed = true;
+                    continue;
+                }
+                (Verdict::Limited(error), _) => {
+                    limits += 1;
+                    if limits >= LIMITS {
+                        return Err(error);
+                    }
+                    continue;
+                }
+                (Verdict::Trouble(error), _) => error,
+            };
+            troubles += 1;
+            if troubles >= TRIES {
+                return Err(error);
+            }
+            last = Some(error);
+            let longest = FIRST_WAIT * (1 << troubles);
+            std::thread::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0));
+            if let Repeat::Unless(look) = repeat
+                && let Some(body) = look()?
+            {
+                return Ok(Exchanged::Answered(Answer { body, ..Answer::default() }));
+            }
+        }
+    }
+
+    fn once(&self, request: &Request<'_>) -> Result<(Verdict, HeaderMap)> {
+        let token = self.credential.token()?;
+        let servers: [Origin; 2] = [self.endpoints.api.origin(), self.endpoints.graphql.origin()];
+        let sent = Sent {
+            method: request.method,
+            url: request.url,
+            body: request.body,
+            known: request.known,
+            version: &self.version,
+            bearer: token.as_deref().map(|token| (token, servers.as_slice())),
         };
-        let response = response.or_fail(Kind::Unavailable, what)?;
-        self.understand(response).map_err(|error| error.context(what()))
-    }
-
-    fn understand(&self, mut response: Response<Body>) -> Result<Answer> {
-        let status = response.status().as_u16();
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(LONGEST_BODY)
-            .read_to_string()
-            .or_fail(Kind::Unavailable, || "the answer broke off, or is too long")?;
-        let body: Option<Value> =
-            if text.is_empty() { Some(Value::Null) } else { serde_json::from_str(&text).ok() };
-        if (200..300).contains(&status) {
-            let body = body.ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not JSON"))?;
-            return Ok(Answer { body, next: links::next(response.headers()) });
-        }
-        Err(self.refusal(status, response.headers(), body.as_ref()))
-    }
-
-    /// 403 is three things: no permission, the primary rate limit, the secondary one.
-    fn refusal(&self, status: u16, headers: &HeaderMap, body: Option<&Value>) -> Error {
-        let refusal = Refusal { status, message: message(body) };
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<i64>().ok();
-        let limited = number("x-ratelimit-remaining") == Some(0) || refusal.message.contains("rate limit");
-        if matches!(status, 403 | 429) && (limited || status == 429) {
-            let seconds = number("retry-after")
-                .or_else(|| number("x-ratelimit-reset").map(|reset| reset - self.now.timestamp()))
-                .unwrap_or(60)
-                .max(1);
-            let until = self.now + chrono::TimeDelta::seconds(seconds);
-            let hint = format!("try again after {}", stamp(until));
-            return Error::because(Kind::TryAgain, refusal, "the rate limit is reached").hint(hint);
-        }
-        match status {
-            401 => Error::because(Kind::NotPermitted, refusal, "not signed in")
-                .hint("the token is wrong or has expired; set GITHUB_TOKEN"),
-            403 => Error::because(Kind::NotPermitted, refusal, "not permitted")
-                .hint("the token needs 'issues', 'pull requests' and 'contents' of this repository"),
-            404 if self.token.is_none() => {
-                Error::because(Kind::NotPermitted, refusal, "not there, or not public")
-                    .hint("set GITHUB_TOKEN to read a private repository")
+        let resource = request.demand.resource;
+        let began = Clock::System.now_exact();
+        match self.wire.send(&sent) {
+            Ok(reply) => {
+                let (verdict, lesson) = judge(&reply, token.is_some(), began, Clock::System.now_exact());
+                self.limiter.learn(resource, lesson);
+                Ok((verdict, reply.headers))
             }
-            404 => Error::because(Kind::NotPermitted, refusal, "not there, or not visible to this token")
-                .hint("check the repository's name (--repo) and the token's permissions"),
-            500.. | 408 => Error::because(Kind::Unavailable, refusal, "GitHub is in trouble"),
-            _ => Error::because(Kind::Failed, refusal, "refused"),
+            Err(error) => {
+                let refused = matches!(error, Broken::TooLong | Broken::Redirect(_));
+                self.limiter.learn(resource, budget::Lesson::Failed(began));
+                let error = Error::because(Kind::Unavailable, error, "no answer");
+                let verdict = if refused { Verdict::Refused(error) } else { Verdict::Trouble(error) };
+                Ok((verdict, HeaderMap::new()))
+            }
         }
     }
+
+    /// Deletes answers that nobody has asked for in a week; gives how many.
+    pub fn sweep(&self) -> usize {
+        let now = std::time::SystemTime::from(Clock::System.now());
+        self.cache.as_ref().map_or(0, |cache| cache.sweep(now))
+    }
+}
+
+fn answer(body: Value, headers: &HeaderMap) -> Answer {
+    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+    Answer {
+        body,
+        next: links::to(headers, "next"),
+        last: links::to(headers, "last"),
+        etag: header("etag"),
+        scopes: header("x-oauth-scopes"),
+    }
+}
+
+/// 304 to a request that named no ETag.
+fn unasked(url: &Url) -> Error {
+    let message =
+        format!("'{}' is 'not modified', says GitHub to somebody who knows nothing of it", shown(url));
+    Error::new(Kind::Unavailable, message)
 }
 
 /// An address without its query, which may be long.
@@ -188,20 +327,6 @@ fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.to_string()
-}
-
-/// `message`, and the messages of `errors`, whose items are objects or plain strings.
-fn message(body: Option<&Value>) -> String {
-    let Some(body) = body else { return "an answer that is not JSON".to_owned() };
-    let mut said = vec![body["message"].as_str().unwrap_or("no message").to_owned()];
-    for error in body["errors"].as_array().into_iter().flatten() {
-        let text = error.as_str().or_else(|| error["message"].as_str()).map(str::to_owned).or_else(|| {
-            let (field, code) = (error["field"].as_str()?, error["code"].as_str()?);
-            Some(format!("{field}: {code}"))
-        });
-        said.extend(text);
-    }
-    said.join(": ")
 }
 
 /// One segment of a path, encoded: label names and branches may hold `/`, spaces and anything else.
@@ -212,27 +337,6 @@ pub fn segment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn messages_of_every_shape_are_told() {
-        let cases = [
-            (json!({"message": "Not Found"}), "Not Found"),
-            (
-                json!({"message": "Validation Failed", "errors": [{"resource": "PullRequest", "code": "custom", "message": "A pull request already exists for o:b."}]}),
-                "Validation Failed: A pull request already exists for o:b.",
-            ),
-            (json!({"message": "Validation Failed", "errors": ["plain"]}), "Validation Failed: plain"),
-            (
-                json!({"message": "Validation Failed", "errors": [{"field": "head", "code": "invalid"}]}),
-                "Validation Failed: head: invalid",
-            ),
-            (json!([]), "no message"),
-        ];
-        for (body, expected) in cases {
-            assert_eq!(message(Some(&body)), expected);
-        }
-    }
 
     #[test]
     fn segments_are_percent_encoded() {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::Client;
 use super::client::segment;
+use super::{Client, Repeat};
 use crate::error::{Kind, Result};
 
 /// Name, colour and description.
@@ -23,7 +23,6 @@ pub fn make(client: &Client, repo: &str, name: &str, colour: &str, description: 
         Err(error) => return Err(error),
     }
     let url = client.address(&format!("repos/{repo}/labels"), &[])?;
-    client
-        .write("POST", &url, &json!({ "name": name, "color": colour, "description": description }))
-        .map(|_| true)
+    let body = json!({ "name": name, "color": colour, "description": description });
+    client.write("POST", &url, Some(&body), &Repeat::Harmless).map(|_| true)
 }

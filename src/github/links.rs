@@ -3,20 +3,20 @@
 use ureq::http::HeaderMap;
 use url::Url;
 
-/// Where `rel="next"` leads.
-pub(super) fn next(headers: &HeaderMap) -> Option<Url> {
-    headers.get_all("link").iter().filter_map(|value| value.to_str().ok()).find_map(next_in)
+/// Where the link of a relation (`next`, `last`) leads.
+pub(super) fn to(headers: &HeaderMap, relation: &str) -> Option<Url> {
+    let values = headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
+    values.into_iter().find_map(|value| find(value, relation))
 }
 
-fn next_in(value: &str) -> Option<Url> {
+fn find(value: &str, relation: &str) -> Option<Url> {
+    let (quoted, bare) = (format!("rel=\"{relation}\""), format!("rel={relation}"));
     let mut rest = value;
     while let Some((_, after)) = rest.split_once('<') {
         let (target, after) = after.split_once('>')?;
         // Parameters go on to the next link; a comma inside a target is behind us already.
         let parameters = after.split_once('<').map_or(after, |(before, _)| before);
-        let is_next =
-            parameters.split([';', ',']).map(str::trim).any(|p| p == "rel=\"next\"" || p == "rel=next");
-        if is_next {
+        if parameters.split([';', ',']).map(str::trim).any(|part| part == quoted || part == bare) {
             return Url::parse(target).ok();
         }
         rest = after;
@@ -45,7 +45,7 @@ mod tests {
             ("<broken", None),
         ];
         for (value, expected) in cases {
-            assert_eq!(next_in(value).map(String::from).as_deref(), expected, "{value}");
+            assert_eq!(find(value, "next").map(String::from).as_deref(), expected, "{value}");
         }
     }
 }

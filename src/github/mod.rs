@@ -1,19 +1,27 @@
 //! GitHub: one client, and what cq asks of it.
+//!
+//! A request goes through [`client`]: the limiter lets it out ([`budget`] says when), `wire` sends it, `verdict`
+//! says what the answer means, and `cache` keeps it. Who asks is the [`credential`]'s affair.
 
 use url::Url;
 
 use crate::environment::{self, Environment, Variable};
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::Remote;
-use crate::session::Session;
 
+pub mod budget;
+mod cache;
 pub mod client;
+pub mod credential;
 pub mod issues;
 pub mod labels;
+mod limiter;
 mod links;
 pub mod pulls;
+mod verdict;
+mod wire;
 
-pub use client::Client;
+pub use client::{Access, Client, Repeat};
+pub use verdict::Refusal;
 
 /// The addresses GitHub Actions sets, so that the same binaries run against github.com, GitHub Enterprise and a
 /// test server.
@@ -50,39 +58,4 @@ impl Endpoints {
     pub fn git(&self, repo: &str) -> String {
         format!("{}/{repo}.git", self.server.as_str().trim_end_matches('/'))
     }
-}
-
-/// The token: the configuration's, else GITHUB_TOKEN, else GH_TOKEN.
-pub fn token(session: &Session) -> Result<Option<String>> {
-    let environment = &session.environment;
-    match &session.loaded.config.github.token {
-        Some(text) => text.resolve("github.token", environment).map(Some),
-        None => {
-            let found = environment
-                .get(&environment::GITHUB_TOKEN)
-                .or_else(|| environment.get(&environment::GH_TOKEN));
-            Ok(found.map(str::to_owned))
-        }
-    }
-}
-
-/// The token, where nothing can be done without one.
-pub fn token_for(session: &Session, what: &str) -> Result<String> {
-    token(session)?.ok_or_else(|| {
-        Error::new(Kind::NotPermitted, format!("cannot {what}: no GitHub token"))
-            .hint("set GITHUB_TOKEN, or github.token in the configuration")
-    })
-}
-
-/// The remote of a repository: the configuration's, else its address on GitHub, with the token if there is one.
-pub fn remote(session: &Session, repo: &str) -> Result<Remote> {
-    let endpoints = Endpoints::of(&session.environment)?;
-    let address = match &session.loaded.config.git.remote {
-        Some(text) => text.resolve("git.remote", &session.environment)?,
-        None => endpoints.git(repo),
-    };
-    Ok(match token(session)? {
-        Some(token) => Remote::with_token(address, &endpoints.server, &token),
-        None => Remote::plain(address),
-    })
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Client;
-use super::client::Refusal;
+use super::Refusal;
+use super::{Client, Repeat};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Extra, PullRequest};
 
@@ -22,16 +22,20 @@ pub struct Proposal {
     pub draft: bool,
 }
 
-/// The newest pull request of a branch in a given state (`open`, `all`).
-pub fn of_branch(client: &Client, repo: &str, branch: &str, state: &str) -> Result<Option<PullRequest>> {
+/// The newest open pull request of a branch.
+pub fn of_branch(client: &Client, repo: &str, branch: &str) -> Result<Option<PullRequest>> {
+    open_of_branch(client, repo, branch)?.as_ref().map(from_json).transpose()
+}
+
+fn open_of_branch(client: &Client, repo: &str, branch: &str) -> Result<Option<Value>> {
     // Without the owner GitHub ignores the filter and answers with every pull request.
     let owner = repo.split('/').next().unwrap_or_default();
     let head = format!("{owner}:{branch}");
-    let query = [("head", head.as_str()), ("state", state), ("sort", "created"), ("direction", "desc")];
+    let query = [("head", head.as_str()), ("state", "open"), ("sort", "created"), ("direction", "desc")];
     let answer = client.get(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
-    let list = answer.body.as_array().cloned().unwrap_or_default();
-    let ours = list.iter().find(|pull| pull["head"]["ref"].as_str() == Some(branch));
-    ours.map(from_json).transpose()
+    let mut list = answer.body.as_array().cloned().unwrap_or_default();
+    list.retain(|pull| pull["head"]["ref"].as_str() == Some(branch));
+    Ok(list.into_iter().next())
 }
 
 /// One pull request as it is now.
@@ -42,26 +46,28 @@ pub fn get(client: &Client, repo: &str, number: u64) -> Result<PullRequest> {
 /// Opens a pull request; adopts the one that is there already, and does without `draft` where there are none.
 pub fn open(client: &Client, repo: &str, proposal: &Proposal) -> Result<PullRequest> {
     let url = client.address(&format!("repos/{repo}/pulls"), &[])?;
-    let body = json!({
+    let mut body = json!({
         "title": proposal.title,
         "body": proposal.body,
         "head": proposal.head,
         "base": proposal.base,
         "draft": proposal.draft,
     });
-    match client.write("POST", &url, &body) {
-        Ok(answer) => from_json(&answer.body),
-        Err(error) => {
-            let said = error.cause::<Refusal>().map(|refusal| refusal.message.clone()).unwrap_or_default();
-            // An unavailable server may have done it before the answer was lost.
-            if said.contains("already exists") || error.kind == Kind::Unavailable {
-                return of_branch(client, repo, &proposal.head, "open")?.ok_or(error);
-            }
-            if proposal.draft && said.contains("Draft pull requests are not supported") {
-                return open(client, repo, &Proposal { draft: false, ..proposal.clone() });
-            }
-            Err(error)
+    let there = || open_of_branch(client, repo, &proposal.head);
+    loop {
+        let error = match client.create(&url, &body, &Repeat::Unless(&there)) {
+            Ok(answer) => return from_json(&answer.body),
+            Err(error) => error,
+        };
+        let said = error.cause::<Refusal>().map(|refusal| refusal.message.clone()).unwrap_or_default();
+        if said.contains("already exists") {
+            return there()?.as_ref().map_or(Err(error), from_json);
         }
+        if body["draft"] == true && said.contains("Draft pull requests are not supported") {
+            body["draft"] = json!(false);
+            continue;
+        }
+        return Err(error);
     }
 }
 
@@ -71,7 +77,7 @@ pub fn add_labels(client: &Client, repo: &str, number: u64, labels: &[String]) -
         return Ok(());
     }
     let url = client.address(&format!("repos/{repo}/issues/{number}/labels"), &[])?;
-    client.write("POST", &url, &json!({ "labels": labels })).map(drop)
+    client.write("POST", &url, Some(&json!({ "labels": labels })), &Repeat::Harmless).map(drop)
 }
 
 fn from_json(pull: &Value) -> Result<PullRequest> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use crate::error::{Error, Kind, OrFail, Result, Tally};
-use crate::github::{Client, issues};
+use crate::github::issues;
 use crate::input;
 use crate::record::eligibility::{self, Rules};
 use crate::record::{Extra, Record, Trust, Verdict};
@@ -63,7 +63,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
 /// Issues named on a command line, as they are now: naming them stands for the label. An ineligible one is an
 /// error.
 pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Record>>> {
-    let client = Client::open(session)?;
+    let client = session.github()?;
     let repo = session.repo()?;
     let rules = Rules { labels: Vec::new(), ..session.loaded.config.rules() };
     let one = |number| {
@@ -113,7 +113,7 @@ type Found = BTreeMap<u64, Record>;
 
 /// One query a label, because GitHub's own `labels=a,b` means both; an issue that shows up twice is one issue.
 fn from_github(session: &Session, labels: &[String]) -> Result<Found> {
-    let client = Client::open(session)?;
+    let client = session.github()?;
     let repo = session.repo()?;
     let mut found = Found::new();
     let mut take = |mut record: Record| {
@@ -130,7 +130,7 @@ fn from_github(session: &Session, labels: &[String]) -> Result<Found> {
 }
 
 fn named(session: &Session, numbers: &[u64], tally: &mut Tally) -> Result<Found> {
-    let client = Client::open(session)?;
+    let client = session.github()?;
     let repo = session.repo()?;
     let mut found = Found::new();
     for number in numbers {

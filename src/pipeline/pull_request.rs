@@ -13,7 +13,6 @@ use crate::clock::span;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::git::{PrivateGit, Repository};
 use crate::github::pulls::{self, Proposal};
-use crate::github::{self, Client};
 use crate::record::{GateVerdict, Outcome, PullRequest, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
@@ -58,7 +57,7 @@ fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Recor
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some(record));
     }
-    github::token_for(session, "open a pull request")?;
+    session.needs_token("open a pull request")?;
     // The claim is confirmed before anything outside this machine changes.
     session.claims().renew(number, &record.claimed()?.token)?;
     push(session, &record, &repository, &private, &head)?;
@@ -104,7 +103,7 @@ fn push(
     head: &str,
 ) -> Result<()> {
     let branch = &record.claimed()?.branch;
-    let remote = github::remote(session, &record.repo)?;
+    let remote = session.remote(&record.repo)?;
     let there = private.remote_head(&remote, branch)?;
     if there.as_deref() == Some(head) {
         return Ok(());
@@ -125,8 +124,8 @@ fn push(
 }
 
 fn open(session: &Session, record: &Record, proposal: &Proposal) -> Result<PullRequest> {
-    let client = Client::open(session)?;
-    let pull_request = match pulls::of_branch(&client, &record.repo, &proposal.head, "open")? {
+    let client = session.github()?;
+    let pull_request = match pulls::of_branch(&client, &record.repo, &proposal.head)? {
         Some(there) => there,
         None => pulls::open(&client, &record.repo, proposal)?,
     };
@@ -217,7 +216,7 @@ fn checks(record: &Record) -> String {
 /// `--sync`: what became of open pull requests.
 pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
-    let client = Client::open(session)?;
+    let client = session.github()?;
     let records = session.state.in_flight(|error| session.complain(&error))?;
     let wanted = records.into_iter().filter(|record| {
         record.status == Some(Status::PrReady) && (numbers.is_empty() || numbers.contains(&record.number))

@@ -11,7 +11,6 @@ use crate::agent::prompt;
 use crate::agent::templates::{DOT_ENV, PROMPT};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{PrivateGit, Repository, Worktree};
-use crate::github;
 use crate::record::Record;
 use crate::session::Session;
 use crate::state::{durable, make_private};
@@ -132,7 +131,7 @@ fn make_worktree(
         }
         discard(session, &paths.worktree)?;
     }
-    let base_sha = private.fetch_base(&github::remote(session, &record.repo)?, &claim.base, now)?;
+    let base_sha = private.fetch_base(&session.remote(&record.repo)?, &claim.base, now)?;
     let worktree = {
         let _lock = private.worktree_lock(now)?;
         repository.add_worktree(&paths.worktree, &claim.branch, &base_sha)?

@@ -9,7 +9,7 @@ use crate::agent::templates;
 use crate::config::{FILE_NAME, Loaded};
 use crate::error::{Kind, OrFail, Result, Tally};
 use crate::git::{Git, Repository};
-use crate::github::{self, Client, labels};
+use crate::github::labels;
 use crate::output::Output;
 use crate::session::Session;
 use crate::state::{State, durable};
@@ -193,8 +193,8 @@ fn make_labels(
     tell: &mut impl FnMut(String, bool) -> Result<()>,
 ) -> Result<()> {
     let repo = loaded.repo(session.options.repo.as_deref(), &session.environment)?;
-    github::token_for(session, "make labels")?;
-    let client = Client::open(session)?;
+    session.needs_token("make labels")?;
+    let client = session.github()?;
     for (name, colour, description) in labels::LABELS {
         let made = !dry_run && labels::make(&client, &repo, name, colour, description)?;
         tell(format!("label {name} of {repo}"), made)?;

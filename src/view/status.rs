@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
-use crate::github::{self, Client, issues};
+use crate::github::issues;
 use crate::output::{self, Format};
 use crate::record::{GateVerdict, Outcome, Record, Status};
 use crate::sanitize;
@@ -170,11 +170,11 @@ fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Resu
     if active >= capacity {
         told.push(format!("all {capacity} places are taken"));
     }
-    if github::token(session)?.is_none() {
+    if session.token()?.is_none() {
         told.push("without a GitHub token it is not known whether it is eligible".to_owned());
         return Ok(());
     }
-    let issue = issues::get(&Client::open(session)?, &session.repo()?, number)?;
+    let issue = issues::get(&session.github()?, &session.repo()?, number)?;
     let reasons = session.loaded.config.rules().reasons(&issue);
     if reasons.is_empty() {
         told.push("it is eligible: cq-fetch | cq-claim takes it when its turn comes".to_owned());

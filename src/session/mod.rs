@@ -2,6 +2,7 @@
 //! them the configuration, the state directory and the output.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::agent::environment::MARKER;
 use crate::claims::{self, Claims};
@@ -15,6 +16,8 @@ use crate::record::{Claim, Record, Status};
 use crate::redact::Redactor;
 use crate::sanitize;
 use crate::state::{State, not_in_flight};
+
+mod github;
 
 /// The options every command has.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,8 @@ pub struct Options {
     pub quiet: bool,
     /// More on stderr.
     pub verbose: bool,
+    /// The longest wait for a limit of GitHub's.
+    pub max_wait: Option<Duration>,
     /// A configuration that cannot be read is told, and done without.
     pub without_configuration: bool,
 }
@@ -93,6 +98,9 @@ impl Session {
         }
         if self.options.verbose {
             options.push("--verbose".to_owned());
+        }
+        if let Some(wait) = self.options.max_wait {
+            options.extend(["--max-wait".to_owned(), wait.as_secs().to_string()]);
         }
         options
     }

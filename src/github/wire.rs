@@ -1,0 +1,144 @@
+//! One exchange with the server: timeouts, certificates, proxies, redirects, and no answer that is too long.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use ureq::http::{self, HeaderMap, header};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, RequestExt as _};
+use url::Url;
+
+/// No answer is longer, unpacked: 100 issues with bodies of 65,536 characters each are less.
+pub(super) const LONGEST_BODY: u64 = 10 << 20;
+/// How many redirects are followed: a renamed repository is one.
+const REDIRECTS: u32 = 5;
+const GITHUB_JSON: &str = "application/vnd.github+json";
+
+/// A request as it leaves.
+#[derive(Debug, Clone)]
+pub(super) struct Sent<'a> {
+    pub method: &'a str,
+    pub url: &'a Url,
+    /// JSON.
+    pub body: Option<&'a str>,
+    /// The `If-None-Match` header.
+    pub known: Option<&'a str>,
+    /// `X-GitHub-Api-Version`.
+    pub version: &'a str,
+    /// The token, and the servers that may see it.
+    pub bearer: Option<(&'a str, &'a [url::Origin])>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// Why nothing, or not all, came back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// Not sent, or not answered whole: it may help to try again.
+    #[error("{0}")]
+    Network(#[from] ureq::Error),
+    /// The body broke off.
+    #[error("the answer broke off: {0}")]
+    Body(#[from] std::io::Error),
+    /// The answer is longer than any of GitHub's.
+    #[error("the answer is longer than {} MiB", LONGEST_BODY >> 20)]
+    TooLong,
+    /// A redirect that leads nowhere, round in a circle, or to a place without encryption.
+    #[error("{0}")]
+    Redirect(String),
+}
+
+/// Connections, kept for the next request.
+#[derive(Debug)]
+pub(super) struct Wire {
+    agent: Agent,
+}
+
+impl Wire {
+    /// `patience` is the time until an answer begins; the whole exchange may take four times as long.
+    pub(super) fn new(patience: Duration) -> Self {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // Redirects are followed here: ureq drops the body of a redirected write, and the token of a read.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(patience.min(Duration::from_secs(10))))
+            .timeout_send_request(Some(patience))
+            .timeout_send_body(Some(patience))
+            .timeout_recv_response(Some(patience))
+            .timeout_recv_body(Some(patience * 2))
+            .timeout_global(Some(patience * 4))
+            .user_agent(concat!("cq/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls)
+            .build();
+        Self { agent: config.new_agent() }
+    }
+
+    /// Sends, and follows where the server leads.
+    pub(super) fn send(&self, sent: &Sent<'_>) -> Result<Reply, Broken> {
+        let (mut url, mut method, mut body) = (sent.url.clone(), sent.method, sent.body);
+        for _ in 0..=REDIRECTS {
+            let reply = self.once(sent, method, &url, body)?;
+            let Some(target) = redirect(&reply, &url)? else { return Ok(reply) };
+            if reply.status == 303 {
+                (method, body) = ("GET", None);
+            }
+            url = target;
+        }
+        Err(Broken::Redirect(format!("more than {REDIRECTS} redirects")))
+    }
+
+    fn once(&self, sent: &Sent<'_>, method: &str, url: &Url, body: Option<&str>) -> Result<Reply, Broken> {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(header::ACCEPT, GITHUB_JSON)
+            .header("X-GitHub-Api-Version", sent.version);
+        if let Some((token, servers)) = sent.bearer
+            && servers.contains(&url.origin())
+        {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(known) = sent.known {
+            request = request.header(header::IF_NONE_MATCH, known);
+        }
+        let response = match body {
+            None => request.body(()).map_err(ureq::Error::from)?.with_agent(&self.agent).run()?,
+            Some(text) => {
+                let request = request.header(header::CONTENT_TYPE, "application/json").body(text);
+                request.map_err(ureq::Error::from)?.with_agent(&self.agent).run()?
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let mut bytes = Vec::new();
+        // What is counted is what comes out of the unpacking, so that a small packed answer cannot fill the memory.
+        body.into_reader().take(LONGEST_BODY + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST_BODY {
+            return Err(Broken::TooLong);
+        }
+        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body: bytes })
+    }
+}
+
+/// Where an answer leads, if it does.
+fn redirect(reply: &Reply, from: &Url) -> Result<Option<Url>, Broken> {
+    if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let target = reply.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let target = target.and_then(|target| from.join(target).ok());
+    let Some(target) = target else {
+        return Err(Broken::Redirect(format!("a redirect ({}) that leads nowhere", reply.status)));
+    };
+    match (from.scheme(), target.scheme()) {
+        (_, "https") | ("http", "http") => Ok(Some(target)),
+        (_, scheme) => Err(Broken::Redirect(format!("a redirect from {} to {scheme}", from.scheme()))),
+    }
+}
