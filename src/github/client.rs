@@ -9,7 +9,7 @@ use url::{Origin, Url};
 
 use super::budget::{Demand, Effect, Resource};
 use super::cache::{Cache, Kept};
-use super::credential::Credential;
+use super::credential::{Credential, digest};
 use super::limiter::Limiter;
 use super::verdict::{Verdict, judge};
 use super::wire::{Broken, Sent, Wire};
@@ -88,17 +88,14 @@ struct Request<'a> {
     demand: Demand,
 }
 
-/// What one exchange came to.
-enum Exchanged {
-    Answered(Answer),
-    Unchanged,
-}
-
 impl Client {
     /// A client; without a credential it can only read what is public.
     pub fn new(access: Access) -> Self {
         let Access { endpoints, version, credential, cache, timeout, pause, patience, told_by } = access;
-        let mut limiter = Limiter::new(cache.as_deref(), &credential.identity(), pause, patience);
+        // Each server has limits of its own.
+        let account = format!("{} {}", endpoints.api, credential.identity());
+        let account = format!("{:032x}", digest(&account));
+        let mut limiter = Limiter::new(cache.as_deref(), &account, pause, patience);
         limiter.told_by = told_by;
         let cache = cache.as_deref().map(Cache::below);
         Self { wire: Wire::new(timeout), endpoints, version, credential, cache, limiter }
@@ -142,22 +139,18 @@ impl Client {
 
     /// Reads; nothing is kept of it.
     pub fn get_fresh(&self, url: &Url) -> Result<Answer> {
-        match self.read(url, None)? {
-            Exchanged::Answered(answer) => Ok(answer),
-            Exchanged::Unchanged => Err(unasked(url)),
-        }
+        self.read(url, None)?.ok_or_else(|| unasked(url))
     }
 
     /// Reads what is not as it was when the server gave this ETag; none where it is.
     pub fn get_if_changed(&self, url: &Url, etag: Option<&str>) -> Result<Option<Answer>> {
         match self.read(url, etag)? {
-            Exchanged::Answered(answer) => Ok(Some(answer)),
-            Exchanged::Unchanged if etag.is_some() => Ok(None),
-            Exchanged::Unchanged => Err(unasked(url)),
+            None if etag.is_none() => Err(unasked(url)),
+            answer => Ok(answer),
         }
     }
 
-    fn read(&self, url: &Url, known: Option<&str>) -> Result<Exchanged> {
+    fn read(&self, url: &Url, known: Option<&str>) -> Result<Option<Answer>> {
         let demand = Demand { resource: Resource::Core, effect: Effect::Read };
         self.exchange(&Request { method: "GET", url, body: None, known, demand }, &Repeat::Harmless)
     }
@@ -200,10 +193,7 @@ impl Client {
         let body = body.map(Value::to_string);
         let demand = Demand { resource: Resource::Core, effect };
         let request = Request { method, url, body: body.as_deref(), known: None, demand };
-        match self.exchange(&request, repeat)? {
-            Exchanged::Answered(answer) => Ok(answer),
-            Exchanged::Unchanged => Err(unasked(url)),
-        }
+        self.exchange(&request, repeat)?.ok_or_else(|| unasked(url))
     }
 
     /// Asks GraphQL. Gives `data` and `errors` as they came: some of what was asked for may be missing.
@@ -212,19 +202,18 @@ impl Client {
         let demand = Demand { resource: Resource::GraphQl, effect: Effect::Read };
         let url = &self.endpoints.graphql;
         let request = Request { method: "POST", url, body: Some(&body), known: None, demand };
-        match self.exchange(&request, &Repeat::Harmless)? {
-            Exchanged::Answered(answer) => Ok(answer.body),
-            Exchanged::Unchanged => Err(unasked(url)),
-        }
+        let answer = self.exchange(&request, &Repeat::Harmless)?.ok_or_else(|| unasked(url))?;
+        Ok(answer.body)
     }
 
-    fn exchange(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Exchanged> {
+    /// None where nothing has changed.
+    fn exchange(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Option<Answer>> {
         let doing = if request.demand.effect == Effect::Read { "read" } else { "write" };
         self.tries(request, repeat)
             .map_err(|error| error.context(format!("cannot {doing} '{}'", shown(request.url))))
     }
 
-    fn tries(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Exchanged> {
+    fn tries(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Option<Answer>> {
         let (mut troubles, mut limits, mut renewed) = (0, 0, false);
         let mut last: Option<Error> = None;
         loop {
@@ -233,8 +222,8 @@ impl Client {
                 return Err(last.filter(|_| error.kind == Kind::Unavailable).unwrap_or(error));
             }
             let error = match self.once(request)? {
-                (Verdict::Good(body), headers) => return Ok(Exchanged::Answered(answer(body, &headers))),
-                (Verdict::Unchanged, _) => return Ok(Exchanged::Unchanged),
+                (Verdict::Good(body), headers) => return Ok(Some(answer(body, &headers))),
+                (Verdict::Unchanged, _) => return Ok(None),
                 (Verdict::Refused(error), _) => return Err(error),
                 (Verdict::NotSignedIn(error), _) => {
                     // An App's token lasts an hour, and may end between two requests.
@@ -263,7 +252,7 @@ impl Client {
             if let Repeat::Unless(look) = repeat
                 && let Some(body) = look()?
             {
-                return Ok(Exchanged::Answered(Answer { body, ..Answer::default() }));
+                return Ok(Some(Answer { body, ..Answer::default() }));
             }
         }
     }

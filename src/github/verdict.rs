@@ -126,17 +126,17 @@ fn is_limit(message: &str, quota: Option<Quota>, headers: &HeaderMap) -> bool {
 }
 
 fn limited(refusal: Refusal, headers: &HeaderMap, quota: Option<Quota>, now: Timestamp) -> (Verdict, Lesson) {
-    // Secondary refusals usually leave some of the primary limit.
+    // Secondary refusals usually leave some of the primary limit, and say what they are.
     let secondary = refusal.message.to_lowercase().contains("secondary");
-    let (lesson, until, what) = match quota {
-        Some(quota) if quota.remaining == 0 && quota.reset > now && !secondary => {
-            (Lesson::Primary(quota.reset), Some(quota.reset), "the rate limit is used up")
+    let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
+    let seconds = number(headers, "retry-after");
+    let after = seconds.map(|seconds| now + TimeDelta::seconds(seconds));
+    let reset = quota.map(|quota| quota.reset).or(after).filter(|reset| *reset > now);
+    let (lesson, until, what) = match reset {
+        Some(reset) if used_up && !secondary => {
+            (Lesson::Primary(reset), Some(reset), "the rate limit is used up")
         }
-        _ => {
-            let seconds = number(headers, "retry-after");
-            let until = seconds.map(|seconds| now + TimeDelta::seconds(seconds));
-            (Lesson::Secondary(seconds), until, "a secondary rate limit is in force")
-        }
+        _ => (Lesson::Secondary(seconds), after, "a secondary rate limit is in force"),
     };
     let error = Error::because(Kind::TryAgain, refusal, what);
     let error = match until {
@@ -204,6 +204,8 @@ mod tests {
         Timestamp::from_timestamp(seconds, 0).unwrap()
     }
 
+    type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, &'a str, Option<Kind>, Lesson);
+
     #[test]
     fn every_answer_has_one_meaning() {
         let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000")];
@@ -212,7 +214,6 @@ mod tests {
         let secondary = r#"{"message":"You have exceeded a secondary rate limit"}"#;
         let graphql = |kind: &str| format!(r#"{{"errors":[{{"type":"{kind}","message":"m"}}]}}"#);
         let (limit, limited) = (graphql("RATE_LIMIT"), graphql("RATE_LIMITED"));
-        type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, &'a str, Option<Kind>, Lesson);
         let (none, failed) = (Lesson::Answered(None), Lesson::Failed(at(400)));
         let cases: Vec<Case<'_>> = vec![
             (200, &left, "{}", "good", None, Lesson::Answered(quota(9))),

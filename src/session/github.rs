@@ -18,7 +18,7 @@ impl Session {
             endpoints: Endpoints::of(&self.environment)?,
             version: github.api_version.clone(),
             credential: self.credential()?,
-            cache: self.state.exists().then(|| self.state.dir().join("cache")),
+            cache: self.state.cache(),
             timeout: Duration::from_secs(github.timeout_seconds.max(1).into()),
             pause: Duration::from_millis(github.write_pause_milliseconds.into()),
             patience,

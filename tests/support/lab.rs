@@ -86,6 +86,12 @@ impl Lab {
         self.call("PUT", &format!("/repos/acme/widgets/pulls/{pull}/merge"), &json!({}));
     }
 
+    /// How many requests of a method have come, git's own included.
+    pub(crate) fn requests_of(&self, method: &str) -> usize {
+        let requests = self.state()["requests"].clone();
+        requests.as_array().unwrap().iter().filter(|request| request["method"] == method).count()
+    }
+
     /// Lets requests fail.
     pub(crate) fn break_with(&self, faults: &Value) {
         self.call("POST", "/_lab/faults", faults);
