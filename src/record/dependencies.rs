@@ -133,6 +133,9 @@ mod tests {
         }
     }
 
+    /// A name, what is known, and the reasons of each issue.
+    type Case = (&'static str, Vec<Node>, Vec<(u64, Vec<String>)>);
+
     #[test]
     fn every_reason_to_wait_is_named() {
         use State::{Closed, Open, Unknown};
@@ -140,7 +143,7 @@ mod tests {
         let blocked = |numbers: &[u64]| -> Vec<String> {
             numbers.iter().map(|number| format!("blocked by #{number}")).collect()
         };
-        let cases: Vec<(&str, Vec<Node>, Vec<(u64, Vec<String>)>)> = vec![
+        let cases: Vec<Case> = vec![
             ("nothing", vec![node(1, &[], &[])], vec![(1, vec![])]),
             ("open", vec![node(1, &[(12, Open), (3, Open)], &[])], vec![(1, blocked(&[3, 12]))]),
             ("closed", vec![node(1, &[(2, Closed)], &[])], vec![(1, vec![])]),

@@ -79,9 +79,8 @@ impl Rules {
                 exact.or_else(|| self.priorities.iter().find(|(name, _)| words(name) == words(label)));
             found.map(|(_, priority)| *priority)
         };
-        let of = |label: &String| match self.priorities.is_empty() {
-            true => built_in_priority(label),
-            false => own(label),
+        let of = |label: &String| {
+            if self.priorities.is_empty() { built_in_priority(label) } else { own(label) }
         };
         labels.iter().filter_map(of).min().unwrap_or(DEFAULT_PRIORITY)
     }

@@ -198,9 +198,10 @@ fn changes(
         ("the body was edited", evidence.body_edits()),
         ("a comment was edited", comments.collect()),
     ];
-    let again = match policy.labels.is_empty() {
-        true => "held, because no label can approve it again",
-        false => "held until it is labelled again",
+    let again = if policy.labels.is_empty() {
+        "held, because no label can approve it again"
+    } else {
+        "held until it is labelled again"
     };
     let mut held = Vec::new();
     for (what, edits) in parts {

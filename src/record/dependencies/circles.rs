@@ -1,5 +1,6 @@
 //! Circles in who waits for whom.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use petgraph::algo::kosaraju_scc;
@@ -13,7 +14,7 @@ const SHOWN: usize = 20;
 /// Who waits for whom, and which of them wait for each other.
 pub(super) struct Graph<'n> {
     at: BTreeMap<&'n Reference, NodeIndex>,
-    graph: DiGraph<&'n Reference, ()>,
+    waits: DiGraph<&'n Reference, ()>,
     /// For each issue the number of the part in which everybody waits for everybody; parts of one have one too.
     part: Vec<usize>,
 }
@@ -40,9 +41,11 @@ impl<'n> FromIterator<(&'n Reference, &'n Reference)> for Graph<'n> {
         let mut part = vec![0; graph.node_count()];
         // This one does not recurse: a chain may be longer than the stack.
         for (number, members) in kosaraju_scc(&graph).into_iter().enumerate() {
-            members.into_iter().for_each(|member| part[member.index()] = number);
+            for member in members {
+                part[member.index()] = number;
+            }
         }
-        Self { at, graph, part }
+        Self { at, waits: graph, part }
     }
 }
 
@@ -60,7 +63,7 @@ impl Graph<'_> {
     pub(super) fn circles(&self) -> Vec<Circle> {
         let mut found: Vec<Vec<NodeIndex>> = Vec::new();
         let mut covered = BTreeSet::new();
-        for member in self.graph.node_indices() {
+        for member in self.waits.node_indices() {
             if !covered.contains(&member)
                 && let Some(mut way) = self.way_round(member)
             {
@@ -80,7 +83,7 @@ impl Graph<'_> {
         let mut came_from: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
         let mut next = VecDeque::from([start]);
         while let Some(at) = next.pop_front() {
-            let mut others: Vec<NodeIndex> = (self.graph.neighbors(at))
+            let mut others: Vec<NodeIndex> = (self.waits.neighbors(at))
                 .filter(|other| self.part[other.index()] == self.part[start.index()])
                 .collect();
             others.sort();
@@ -93,8 +96,8 @@ impl Graph<'_> {
                     way.reverse();
                     return Some(way);
                 }
-                if !came_from.contains_key(&other) {
-                    came_from.insert(other, at);
+                if let Entry::Vacant(free) = came_from.entry(other) {
+                    free.insert(at);
                     next.push_back(other);
                 }
             }
@@ -103,12 +106,12 @@ impl Graph<'_> {
     }
 
     fn circle(&self, way: &[NodeIndex]) -> Circle {
-        let mut shown: Vec<String> = way.iter().take(SHOWN).map(|at| self.graph[*at].to_string()).collect();
+        let mut shown: Vec<String> = way.iter().take(SHOWN).map(|at| self.waits[*at].to_string()).collect();
         if way.len() > SHOWN {
             shown.push(format!("… {} more …", thousands(way.len() - SHOWN)));
         }
-        shown.extend(way.first().map(|at| self.graph[*at].to_string()));
-        let members = way.iter().map(|at| self.graph[*at].clone()).collect();
+        shown.extend(way.first().map(|at| self.waits[*at].to_string()));
+        let members = way.iter().map(|at| self.waits[*at].clone()).collect();
         Circle { members, shown: shown.join(" → ") }
     }
 }

@@ -1,5 +1,7 @@
 //! What an issue's body says that it waits for.
 
+use std::collections::BTreeSet;
+
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::record::Reference;
@@ -22,11 +24,12 @@ pub fn mentioned(body: &str, home: &str, number: u64, host: &str) -> Vec<Referen
     let text = prose(body);
     let small = text.to_ascii_lowercase();
     let mut found = Vec::new();
+    let mut seen = BTreeSet::from([Reference::Here(number)]);
     let mut at = 0;
     while let Some(after) = phrase_end(&small, at) {
         let mut scanner = Scanner { text: &text[after..], home, host };
         for reference in scanner.references() {
-            if reference != Reference::Here(number) && !found.contains(&reference) {
+            if seen.insert(reference.clone()) {
                 found.push(reference);
             }
         }

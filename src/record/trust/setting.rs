@@ -23,6 +23,7 @@ pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + TimeDelta::seconds(second)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every place for an actor may be empty")]
 pub(super) fn actor(login: &str, kind: ActorKind) -> Option<Actor> {
     Some(Actor { login: login.into(), kind })
 }
