@@ -8,15 +8,23 @@ use url::Url;
 use crate::environment::{self, Environment, Variable};
 use crate::error::{Error, Kind, OrFail, Result};
 
+pub mod blockers;
 pub mod budget;
 mod cache;
 pub mod client;
 pub mod credential;
+pub mod details;
+mod document;
 pub mod issues;
 pub mod labels;
 mod limiter;
 mod links;
+mod lists;
+mod parallel;
 pub mod pulls;
+pub mod roles;
+pub mod snapshot;
+pub mod sync;
 mod verdict;
 mod wire;
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Reference;
 
 mod circles;
@@ -14,7 +16,8 @@ pub use mentions::mentioned;
 use circles::Graph;
 
 /// Whether a blocker is still in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// Open, be it an issue or a pull request.
     Open,
@@ -98,7 +101,7 @@ fn worst(a: State, b: State) -> State {
 }
 
 /// A pull request that closes an issue when it is merged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosingPullRequest {
     /// The pull request.
     pub reference: Reference,

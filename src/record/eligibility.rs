@@ -108,7 +108,7 @@ impl Rules {
 
 /// GitHub compares label names without case. The small form of a few letters outside ASCII is an ASCII letter
 /// (U+212A, the Kelvin sign, is one): a label with one of those is another label.
-pub(super) fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     a.is_ascii() == b.is_ascii() && a.to_lowercase() == b.to_lowercase()
 }
 

@@ -209,6 +209,9 @@ pub struct Claim {
     /// The base commit, once the workspace exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha: Option<String>,
+    /// SHA-256 of the text that was approved: what the agent gets is this text and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
     /// 1 for the first.
     pub attempt: u32,
     /// When the issue was claimed.
