@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Text;
+use crate::record::trust::Role;
 
 /// The repository on GitHub.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +38,19 @@ impl Default for GitHub {
             priority_labels: BTreeMap::new(),
         }
     }
+}
+
+/// Whose word lets an issue's text reach an agent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Trust {
+    /// The least permission of a person whose label approves an issue; `read` is everybody on a public repository.
+    pub minimum_permission: Role,
+    /// Bots, with or without `[bot]`, whose labels and edits count like those of such a person; also the apps that
+    /// people act through.
+    pub trusted_bots: Vec<String>,
+    /// A role of the organisation's own, as GitHub writes it → the role it is based on; others count as none.
+    pub custom_roles: BTreeMap<String, Role>,
 }
 
 /// How many issues at once, how often, how long.

@@ -107,6 +107,7 @@ pub fn from_json(value: &Value, repo: Option<&str>) -> Result<Record> {
         assignees: names(&value["assignees"], "login"),
         created_at: time("created_at", "createdAt")?,
         updated_at: time("updated_at", "updatedAt")?,
+        comments: Vec::new(),
         extra: serde_json::Map::new(),
     };
     Ok(Record::new(repo, number, issue))

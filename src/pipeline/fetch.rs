@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::github::{Client, issues};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
-use crate::record::{Extra, Record, Trust, Verdict};
+use crate::record::{Extra, Record, Source, Trust, Verdict};
 use crate::session::Session;
 
 /// What is asked for.
@@ -184,6 +184,7 @@ fn from_file(session: &Session, from: &str, tally: &mut Tally) -> Result<Found> 
 fn vouched_for(session: &Session) -> Trust {
     Trust {
         verdict: Verdict::Trusted,
+        source: Source::Operator,
         approved_by: Some("operator".to_owned()),
         approved_at: Some(session.clock.now()),
         content_sha256: None,
@@ -196,6 +197,7 @@ fn vouched_for(session: &Session) -> Trust {
 fn labelled() -> Trust {
     Trust {
         verdict: Verdict::Trusted,
+        source: Source::GitHub,
         approved_by: None,
         approved_at: None,
         content_sha256: None,
