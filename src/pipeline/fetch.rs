@@ -11,7 +11,10 @@ use crate::github::issues;
 use crate::github::sync::{self, Wanted};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
+<<<<<<< HEAD
 use crate::record::trust::{Policy, content_sha256};
+=======
+>>>>>>> trust
 use crate::record::{Extra, Record, Source, Trust, Verdict};
 use crate::session::Session;
 
@@ -199,8 +202,27 @@ fn vouch(session: &Session, rules: &Rules, mut record: Record) -> Record {
         content_sha256: Some(content_sha256(&record.issue)),
         reasons: vec!["selected by whoever ran the command".to_owned()],
         extra: Extra::new(),
+<<<<<<< HEAD
     });
     record.priority = rules.priority(&record.issue.labels);
     record.reasons = rules.reasons(&record);
     record
+=======
+    }
+}
+
+/// On GitHub only people with triage rights can label an issue.
+fn labelled() -> Trust {
+    Trust {
+        verdict: Verdict::Trusted,
+        source: Source::GitHub,
+        approved_by: None,
+        approved_at: None,
+        content_sha256: None,
+        reasons: vec![
+            "labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned(),
+        ],
+        extra: Extra::new(),
+    }
+>>>>>>> trust
 }
