@@ -33,7 +33,7 @@ pub fn get(client: &Client, repo: &str, number: u64) -> Result<Record> {
     from_json(&issue, Some(repo))
 }
 
-fn is_pull_request(issue: &Value) -> bool {
+pub(super) fn is_pull_request(issue: &Value) -> bool {
     issue.get("pull_request").is_some_and(|value| !value.is_null())
 }
 

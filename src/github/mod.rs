@@ -12,6 +12,8 @@ pub mod issues;
 pub mod labels;
 mod links;
 pub mod pulls;
+pub mod signature;
+pub mod webhook;
 
 pub use client::Client;
 
