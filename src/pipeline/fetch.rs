@@ -11,6 +11,7 @@ use crate::input;
 use crate::record::eligibility::{self, Rules};
 use crate::record::{Extra, Record, Trust, Verdict};
 use crate::session::Session;
+use crate::state::State;
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     for record in &mut records {
         record.priority = rules.priority(&record.issue.labels);
         record.reasons = rules.reasons(record);
-        record.reasons.extend(held(session, record.number));
+        record.reasons.extend(held(&session.state, record.number));
     }
     records.sort_by(eligibility::order);
     let mut output = session.records();
@@ -83,8 +84,8 @@ pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Reco
 }
 
 /// Why an issue that this state directory holds already is not offered again.
-fn held(session: &Session, number: u64) -> Option<String> {
-    match session.state.get(number) {
+pub(super) fn held(state: &State, number: u64) -> Option<String> {
+    match state.get(number) {
         Ok(None) => None,
         Ok(Some(record)) => {
             let status = record.standing();

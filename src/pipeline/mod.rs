@@ -8,6 +8,7 @@ pub mod pull_request;
 mod rescue;
 pub mod spawn;
 pub mod supervise;
+pub mod webhook;
 pub(crate) mod workspace;
 
 use crate::claims;
