@@ -29,6 +29,7 @@ mod status;
 mod stop;
 mod supervise;
 mod umbrella;
+mod webhook;
 
 pub use claim::Claim;
 pub use cleanup::Cleanup;
@@ -44,6 +45,7 @@ pub use status::Status;
 pub use stop::Stop;
 pub use supervise::Supervise;
 pub use umbrella::Umbrella;
+pub use webhook::Webhook;
 
 /// What the manual says of a command beyond its arguments.
 #[derive(Debug)]
@@ -70,10 +72,11 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 14] = [
+pub const PAGES: [&Page; 15] = [
     &umbrella::PAGE,
     &init::PAGE,
     &fetch::PAGE,
+    &webhook::PAGE,
     &claim::PAGE,
     &spawn::PAGE,
     &supervise::PAGE,

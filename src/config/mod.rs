@@ -20,7 +20,7 @@ mod unknown;
 
 pub use sections::{
     AgentName, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile, PullRequests,
-    Queue, Trust, Workspace,
+    Queue, Trust, Webhook, Workspace,
 };
 pub use text::Text;
 
@@ -60,6 +60,8 @@ pub struct Config {
     pub quality_gates: Vec<Gate>,
     /// What pull requests look like.
     pub pull_request: PullRequests,
+    /// Where GitHub's webhooks arrive, and the secret that they are signed with.
+    pub webhook: Webhook,
 }
 
 /// A configuration, and where it came from.

@@ -238,3 +238,28 @@ pub struct PullRequests {
     /// Labels to put on them.
     pub labels: Vec<String>,
 }
+
+/// Where GitHub's webhooks arrive, and the secret that they are signed with.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Webhook {
+    /// The hook's secret, best as `${CQ_WEBHOOK_SECRET}`, which is looked at where none is given.
+    pub secret: Option<Text>,
+    /// The secret before this one, accepted too while a rotation is under way.
+    pub previous_secret: Option<Text>,
+    /// The address and port to listen on.
+    pub listen: Text,
+    /// The only path that is answered.
+    pub path: Text,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            previous_secret: None,
+            listen: Text::from("127.0.0.1:8477"),
+            path: Text::from("/webhook"),
+        }
+    }
+}

@@ -23,9 +23,11 @@ mod lists;
 mod parallel;
 pub mod pulls;
 pub mod roles;
+pub mod signature;
 pub mod snapshot;
 pub mod sync;
 mod verdict;
+pub mod webhook;
 mod wire;
 
 pub use client::{Access, Client, Repeat};

@@ -11,12 +11,10 @@ use crate::github::issues;
 use crate::github::sync::{self, Wanted};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
-<<<<<<< HEAD
 use crate::record::trust::{Policy, content_sha256};
-=======
->>>>>>> trust
 use crate::record::{Extra, Record, Source, Trust, Verdict};
 use crate::session::Session;
+use crate::state::State;
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -49,7 +47,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     }
     let mut records: Vec<Record> = records.into_values().collect();
     for record in &mut records {
-        record.reasons.extend(held(session, record.number));
+        record.reasons.extend(held(&session.state, record.number));
     }
     records.sort_by(eligibility::order);
     let mut output = session.records();
@@ -82,8 +80,8 @@ pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Reco
 }
 
 /// Why an issue that this state directory holds already is not offered again.
-fn held(session: &Session, number: u64) -> Option<String> {
-    match session.state.get(number) {
+pub(super) fn held(state: &State, number: u64) -> Option<String> {
+    match state.get(number) {
         Ok(None) => None,
         Ok(Some(record)) => {
             let status = record.standing();
@@ -122,7 +120,7 @@ fn from_github(session: &Session, rules: &Rules, all: bool) -> Result<Found> {
     }
     let wanted = Wanted { repo: &repo, lists, policy: &policy };
     let deserves =
-        |record: &Record| rules.reasons(record).is_empty() && held(session, record.number).is_none();
+        |record: &Record| rules.reasons(record).is_empty() && held(&session.state, record.number).is_none();
     let folder = session.state.cache();
     let snapshot = sync::refresh(&client, folder.as_deref(), &wanted, session.clock.now(), &deserves)?;
     let server = client.endpoints().server.host_str().unwrap_or_default();
@@ -202,27 +200,8 @@ fn vouch(session: &Session, rules: &Rules, mut record: Record) -> Record {
         content_sha256: Some(content_sha256(&record.issue)),
         reasons: vec!["selected by whoever ran the command".to_owned()],
         extra: Extra::new(),
-<<<<<<< HEAD
     });
     record.priority = rules.priority(&record.issue.labels);
     record.reasons = rules.reasons(&record);
     record
-=======
-    }
-}
-
-/// On GitHub only people with triage rights can label an issue.
-fn labelled() -> Trust {
-    Trust {
-        verdict: Verdict::Trusted,
-        source: Source::GitHub,
-        approved_by: None,
-        approved_at: None,
-        content_sha256: None,
-        reasons: vec![
-            "labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned(),
-        ],
-        extra: Extra::new(),
-    }
->>>>>>> trust
 }

@@ -9,6 +9,7 @@ mod rescue;
 pub mod spawn;
 pub mod supervise;
 mod vet;
+pub mod webhook;
 pub(crate) mod workspace;
 
 use crate::claims;

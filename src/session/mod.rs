@@ -160,12 +160,19 @@ impl Session {
             (&config.github.token, "github.token"),
             (&config.claude.api_key, "claude.apiKey"),
             (&config.notifications.slack_webhook, "notifications.slackWebhook"),
+            (&config.webhook.secret, "webhook.secret"),
+            (&config.webhook.previous_secret, "webhook.previousSecret"),
         ];
         let configured =
             texts.into_iter().filter_map(|(text, key)| text.as_ref()?.resolve(key, &self.environment).ok());
-        let inherited = [&environment::GITHUB_TOKEN, &environment::GH_TOKEN, &environment::ANTHROPIC_API_KEY]
-            .into_iter()
-            .filter_map(|variable| self.environment.get(variable).map(str::to_owned));
+        let inherited = [
+            &environment::GITHUB_TOKEN,
+            &environment::GH_TOKEN,
+            &environment::ANTHROPIC_API_KEY,
+            &environment::CQ_WEBHOOK_SECRET,
+        ]
+        .into_iter()
+        .filter_map(|variable| self.environment.get(variable).map(str::to_owned));
         Redactor::knowing(configured.chain(inherited))
     }
 
