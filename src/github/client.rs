@@ -12,7 +12,7 @@ use super::cache::{Cache, Kept};
 use super::credential::{Credential, digest};
 use super::limiter::Limiter;
 use super::verdict::{Verdict, judge};
-use super::wire::{Broken, Sent, Wire};
+use super::wire::{Sent, Wire};
 use super::{Endpoints, budget, links};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -272,13 +272,15 @@ impl Client {
         let began = Clock::System.now_exact();
         match self.wire.send(&sent) {
             Ok(reply) => {
-                let (verdict, lesson) = judge(&reply, token.is_some(), began, Clock::System.now_exact());
-                self.limiter.learn(resource, lesson);
+                let (verdict, lesson) = judge(&reply, token.is_some(), Clock::System.now_exact());
+                self.limiter.learn(resource, lesson, began);
                 Ok((verdict, reply.headers))
             }
             Err(error) => {
-                let refused = matches!(error, Broken::TooLong | Broken::Redirect(_));
-                self.limiter.learn(resource, budget::Lesson::Failed(began));
+                let refused = error.will_stay();
+                if !refused {
+                    self.limiter.learn(resource, budget::Lesson::Failed, began);
+                }
                 let error = Error::because(Kind::Unavailable, error, "no answer");
                 let verdict = if refused { Verdict::Refused(error) } else { Verdict::Trouble(error) };
                 Ok((verdict, HeaderMap::new()))

@@ -57,9 +57,12 @@ impl Endpoints {
             }
             Err(Error::new(Kind::Config, format!("{}: '{text}' is neither http nor https", variable.name)))
         };
+        let api = address(&environment::GITHUB_API_URL, "https://api.github.com")?;
+        // GitHub Enterprise Server has REST below /api/v3 and GraphQL at /api/graphql.
+        let beside = api.as_str().trim_end_matches('/').trim_end_matches("/v3").to_owned() + "/graphql";
         Ok(Self {
-            api: address(&environment::GITHUB_API_URL, "https://api.github.com")?,
-            graphql: address(&environment::GITHUB_GRAPHQL_URL, "https://api.github.com/graphql")?,
+            graphql: address(&environment::GITHUB_GRAPHQL_URL, &beside)?,
+            api,
             server: address(&environment::GITHUB_SERVER_URL, "https://github.com")?,
         })
     }

@@ -38,7 +38,7 @@ pub(super) enum Verdict {
 
 /// Judges an answer; with what the budget learns from it. `sent` and `now` are this machine's clock; moments in the answer are
 /// the server's, and are moved by the difference that its `Date` shows.
-pub(super) fn judge(reply: &Reply, signed_in: bool, sent: Timestamp, now: Timestamp) -> (Verdict, Lesson) {
+pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict, Lesson) {
     let headers = &reply.headers;
     let skew = date(headers).map_or(TimeDelta::zero(), |date| now - date);
     let quota = quota(headers, skew);
@@ -58,10 +58,9 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, sent: Timestamp, now: Timest
                 }
                 None => (Verdict::Good(body), answered),
             },
-            None => (
-                Verdict::Trouble(Error::new(Kind::Unavailable, "the answer is not JSON")),
-                Lesson::Failed(sent),
-            ),
+            None => {
+                (Verdict::Trouble(Error::new(Kind::Unavailable, "the answer is not JSON")), Lesson::Failed)
+            }
         };
     }
     let refusal = Refusal { status, message: message(body.as_ref()) };
@@ -78,7 +77,7 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, sent: Timestamp, now: Timest
     let verdict = match status {
         408 | 500.. => {
             let error = Error::because(Kind::Unavailable, refusal, "GitHub is in trouble");
-            return (Verdict::Trouble(error), Lesson::Failed(sent));
+            return (Verdict::Trouble(error), Lesson::Failed);
         }
         401 => Verdict::NotSignedIn(
             Error::because(Kind::NotPermitted, refusal, "not signed in")
@@ -214,7 +213,7 @@ mod tests {
         let secondary = r#"{"message":"You have exceeded a secondary rate limit"}"#;
         let graphql = |kind: &str| format!(r#"{{"errors":[{{"type":"{kind}","message":"m"}}]}}"#);
         let (limit, limited) = (graphql("RATE_LIMIT"), graphql("RATE_LIMITED"));
-        let (none, failed) = (Lesson::Answered(None), Lesson::Failed(at(400)));
+        let (none, failed) = (Lesson::Answered(None), Lesson::Failed);
         let cases: Vec<Case<'_>> = vec![
             (200, &left, "{}", "good", None, Lesson::Answered(quota(9))),
             (204, &[], "", "good", None, none),
@@ -260,7 +259,7 @@ mod tests {
             (503, &[], "{}", "trouble", Some(Kind::Unavailable), failed),
         ];
         for (status, headers, body, expected, kind, lesson) in cases {
-            let (verdict, learnt) = judge(&reply(status, headers, body), true, at(400), at(500));
+            let (verdict, learnt) = judge(&reply(status, headers, body), true, at(500));
             let (name, error) = match verdict {
                 Verdict::Good(_) => ("good", None),
                 Verdict::Unchanged => ("unchanged", None),
@@ -282,7 +281,7 @@ mod tests {
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset", "3700"),
         ];
-        let (_, lesson) = judge(&reply(403, &headers, "{}"), true, at(0), at(0));
+        let (_, lesson) = judge(&reply(403, &headers, "{}"), true, at(0));
         assert_eq!(lesson, Lesson::Primary(at(100)));
     }
 

@@ -92,6 +92,11 @@ impl Lab {
         requests.as_array().unwrap().iter().filter(|request| request["method"] == method).count()
     }
 
+    /// Somebody does something to an issue behind cq's back (see `POST /_lab/act`).
+    pub(crate) fn act(&self, by: &str, number: u64, deed: &Value) {
+        self.call("POST", "/_lab/act", &json!({"by": by, "number": number, "do": deed}));
+    }
+
     /// Lets requests fail.
     pub(crate) fn break_with(&self, faults: &Value) {
         self.call("POST", "/_lab/faults", faults);
