@@ -5,12 +5,13 @@
 //!
 //! The source is read as GitHub Flavored Markdown, the HTML in it by the HTML standard's tokens. What the page shows
 //! stays as it is written; of the rest only punctuation may stay. The reading is repeated until nothing more is found;
-//! a text that does not come to rest is withheld as a whole.
+//! a text that does not come to rest, or of which a second reader shows less, is withheld as a whole.
 //!
 //! Where this reader and GitHub's (cmark-gfm, a browser, MathJax, Mermaid) differ, the stricter reading counts:
 //!
 //! - Comments, CDATA, processing instructions: Markdown, old HTML parsers and browsers disagree on where some end;
 //!   the furthest end counts, and a malformed comment without any hides the rest.
+//! - Comments and the like that this reader takes for text (a stray backtick before a CDATA section) go all the same.
 //! - A tag or comment that would swallow Markdown between two pieces of HTML hides the rest.
 //! - `tagfilter` prints `<script>`, `<title>` and the like as text; here they go, with their content.
 //! - GitHub strips `style`, `class` and `hidden`, and shows the content; here it goes.
@@ -27,10 +28,12 @@ mod characters;
 mod cuts;
 mod drawn;
 mod elements;
+mod lines;
 mod markup;
 mod notes;
 mod page;
 mod removed;
+mod second;
 
 #[cfg(test)]
 mod channels;
@@ -62,6 +65,9 @@ pub fn visible(markdown: &str) -> Seen {
         let rests = next == text || (found.is_empty() && next == clean);
         removed.join(&found);
         text = next;
+        if rests && !second::agrees(&text, page::options()) {
+            break;
+        }
         if rests {
             return Seen { text, removed };
         }

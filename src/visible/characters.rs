@@ -119,7 +119,7 @@ fn fewer_empty_lines(text: &str, removed: &mut Removed) -> String {
             removed.add(Kind::Whitespace);
             fewer.push_str(&"\n".repeat(EMPTY_LINES_LEFT));
         } else {
-            empty.iter().for_each(|line| fewer.push_str(line));
+            fewer.extend(empty.iter().copied());
         }
         empty.clear();
     };

@@ -103,7 +103,7 @@ pub(super) fn formulas(flow: &str, offset: usize, cuts: &mut Vec<Cut>) {
             continue;
         }
         let (before, after) = (flow[..at].chars().next_back(), flow[at + 1..].chars().next());
-        let closes = before.is_some_and(|c| !c.is_whitespace() || flow[..at].ends_with("\n"))
+        let closes = before.is_some_and(|c| !c.is_whitespace() || flow[..at].ends_with('\n'))
             && after.is_none_or(|c| !c.is_alphanumeric());
         match open {
             Some(start) if closes && at > start + 1 => {

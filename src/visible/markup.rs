@@ -123,6 +123,33 @@ pub(super) fn hidden(source: &str, pieces: &[Raw], cuts: &mut Vec<Cut>) {
     }
 }
 
+/// Comments, sections and declarations in running text, code blanked out, that another reader of Markdown would not
+/// take for text; they may end in what this one takes for code. `offset` is where the text stands in the source.
+pub(super) fn disputed(flow: &str, source: &str, offset: usize, cuts: &mut Vec<Cut>) {
+    let kinds = [
+        ("<!--", "-->", Kind::HtmlComment),
+        ("<?", "?>", Kind::ProcessingInstruction),
+        ("<![CDATA[", "]]>", Kind::Cdata),
+        ("<!", ">", Kind::Declaration),
+    ];
+    for (open, close, kind) in kinds {
+        let mut at = 0;
+        while let Some(start) = flow.get(at..).and_then(|rest| rest.find(open)).map(|found| at + found) {
+            let inner = start + open.len();
+            at = inner;
+            let escapes = flow[..start].len() - flow[..start].trim_end_matches('\\').len();
+            let declares = open != "<!" || flow[inner..].starts_with(|c: char| c.is_ascii_alphabetic());
+            if escapes % 2 == 1 || !declares {
+                continue;
+            }
+            let written = source.get(offset + inner..offset + flow.len()).unwrap_or_default();
+            let Some(end) = written.find(close) else { break };
+            at = (inner + end + close.len()).min(flow.len());
+            cuts.push(Cut::away(offset + start..offset + at, kind));
+        }
+    }
+}
+
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

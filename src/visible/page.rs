@@ -8,12 +8,10 @@ use super::cuts::{self, Cut};
 use super::markup::{self, Raw};
 use super::notes::Notes;
 use super::removed::{Kind, Removed};
-use super::{address, characters, drawn};
+use super::{address, characters, drawn, lines};
 
 /// Containers in containers that a page has the width for.
 const DEEPEST: usize = 24;
-/// Blanks in a row that a line of code may have; what follows more is out of view.
-const WIDEST_GAP: usize = 100;
 /// `&nbsp;` and the like in a row.
 const MOST_BLANK_REFERENCES: usize = 8;
 
@@ -49,13 +47,17 @@ struct Page<'a> {
     notes: Notes,
 }
 
-/// The source without what this reading finds hidden.
-pub(super) fn read(source: &str, removed: &mut Removed) -> String {
-    let options = Options::ENABLE_TABLES
+/// GitHub's dialect. Formulas and alerts are read from the text.
+pub(super) fn options() -> Options {
+    Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS;
-    let parser = Parser::new_ext(source, options);
+        | Options::ENABLE_TASKLISTS
+}
+
+/// The source without what this reading finds hidden.
+pub(super) fn read(source: &str, removed: &mut Removed) -> String {
+    let parser = Parser::new_ext(source, options());
     let mut page = Page {
         source,
         cuts: Vec::new(),
@@ -106,6 +108,7 @@ impl Page<'_> {
                         self.seen();
                     }
                 }
+                self.flow_on(&range);
                 self.shown.push(range.clone());
                 self.raw.push(Raw { range, block: self.blocks, depth: self.open.len() });
             }
@@ -137,7 +140,7 @@ impl Page<'_> {
         if let Some((_, body)) = &mut self.code {
             let start = body.as_ref().map_or(range.start, |body| body.start);
             *body = Some(start..range.end);
-            self.wide_gaps(&range, true);
+            lines::wide_gaps(self.source, &range, true, &mut self.cuts);
             self.shown.push(range);
             return;
         }
@@ -159,50 +162,9 @@ impl Page<'_> {
         if !blank {
             self.seen();
         }
-        self.wide_gaps(&range, false);
-        self.short_references(&range);
+        lines::wide_gaps(self.source, &range, false, &mut self.cuts);
+        lines::short_references(self.source, &range, &mut self.cuts);
         self.shown.push(range);
-    }
-
-    /// Blanks that push the rest of a line out of the window, or would if it were code.
-    fn wide_gaps(&mut self, range: &Range<usize>, code: bool) {
-        let mut at = range.start;
-        for line in self.source[range.clone()].split_inclusive('\n') {
-            let wide = line.char_indices().scan((0, 0), |(start, run), (at, c)| {
-                if c.is_whitespace() {
-                    *run += if c == '\t' { 8 } else { 1 };
-                } else {
-                    (*start, *run) = (at + c.len_utf8(), 0);
-                }
-                Some((*start, *run))
-            });
-            let found = wide.into_iter().find(|(_, run)| *run > WIDEST_GAP).map(|(start, _)| start);
-            let full = line.trim_end().len();
-            if let Some(start) = found.filter(|start| *start < full) {
-                let end =
-                    if code { full } else { start + line[start..].len() - line[start..].trim_start().len() };
-                let with = if code { String::new() } else { " ".to_owned() };
-                self.cuts.push(Cut { range: at + start..at + end, with, kinds: vec![Kind::Whitespace] });
-            }
-            at += line.len();
-        }
-    }
-
-    /// Addresses that GitHub shows as `owner/name#1` or as the lines they point at.
-    fn short_references(&mut self, range: &Range<usize>) {
-        let mut read = range.start;
-        for (at, _) in self.source[range.clone()].match_indices("github.com/") {
-            let start = range.start + at;
-            if start < read {
-                continue;
-            }
-            let rest = &self.source[start..];
-            let end = rest.find(|c: char| c.is_whitespace() || "<>)|\"`".contains(c)).unwrap_or(rest.len());
-            read = start + end;
-            if let Some(excess) = address::excess(&rest[..end]) {
-                self.cuts.push(Cut::away(start + excess..start + end, Kind::Destination));
-            }
-        }
     }
 
     fn flow_on(&mut self, range: &Range<usize>) {
@@ -214,7 +176,7 @@ impl Page<'_> {
         let codes = std::mem::take(&mut self.flow_code);
         self.blank_references = 0;
         let Some(range) = self.flow.take() else { return };
-        if !self.source[range.clone()].contains('$') {
+        if !self.source[range.clone()].contains(['$', '<']) {
             return;
         }
         let mut flow = String::with_capacity(range.len());
@@ -225,6 +187,7 @@ impl Page<'_> {
             at = code.end;
         }
         flow.push_str(self.source.get(at..range.end).unwrap_or_default());
+        markup::disputed(&flow, self.source, range.start, &mut self.cuts);
         drawn::formulas(&flow, range.start, &mut self.cuts);
     }
 
@@ -279,7 +242,7 @@ impl Page<'_> {
         if let CodeBlockKind::Fenced(info) = kind {
             let word = |c: char| c.is_ascii_alphanumeric() || "+#._-".contains(c);
             let end = info.find(|c| !word(c)).unwrap_or(info.len());
-            language = info[..end].to_owned();
+            info[..end].clone_into(&mut language);
             let line = self.source[range.clone()].lines().next().unwrap_or_default();
             let ticks = line.len() - line.trim_start_matches(['`', '~']).len();
             let after = &line[ticks..];

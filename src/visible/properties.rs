@@ -1,5 +1,6 @@
 //! What holds for every text.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -187,8 +188,8 @@ fn what_does_not_come_to_rest_is_withheld() {
     assert_eq!((seen.text.as_str(), seen.removed.count(Kind::Everything)), ("", 1));
 }
 
-/// The words that a reader of Markdown finds in text, code and between tags.
-fn words(pieces: Vec<(bool, String)>) -> Vec<String> {
+/// The numbered words in text, in code and between tags.
+fn words(pieces: Vec<(bool, String)>) -> BTreeSet<String> {
     let mut all = String::new();
     for (html, piece) in pieces {
         all.push(' ');
@@ -202,16 +203,11 @@ fn words(pieces: Vec<(bool, String)>) -> Vec<String> {
             }
         }
     }
-    let mut words: Vec<String> = all
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.starts_with("word"))
-        .map(str::to_owned)
-        .collect();
-    words.sort_unstable();
-    words
+    let word = |word: &&str| word.starts_with("word");
+    all.split(|c: char| !c.is_alphanumeric()).filter(word).map(str::to_owned).collect()
 }
 
-fn words_by_cmark_gfm(text: &str) -> Vec<String> {
+fn words_by_cmark_gfm(text: &str) -> BTreeSet<String> {
     use comrak::nodes::NodeValue;
     let arena = comrak::Arena::new();
     let mut options = comrak::Options::default();
@@ -225,7 +221,8 @@ fn words_by_cmark_gfm(text: &str) -> Vec<String> {
         .filter_map(|node| match &node.data.borrow().value {
             NodeValue::Text(text) => Some((false, text.to_string())),
             NodeValue::Code(code) => Some((false, code.literal.clone())),
-            NodeValue::CodeBlock(code) => Some((false, code.literal.clone())),
+            NodeValue::CodeBlock(code) => Some((false, format!("{} {}", code.info, code.literal))),
+            NodeValue::Link(link) => Some((false, link.url.clone())),
             NodeValue::HtmlInline(html) => Some((true, html.clone())),
             NodeValue::HtmlBlock(html) => Some((true, html.literal.clone())),
             _ => None,
