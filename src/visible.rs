@@ -16,8 +16,8 @@
 //! - `tagfilter` prints `<script>`, `<title>` and the like as text; here they go, with their content.
 //! - GitHub strips `style`, `class` and `hidden`, and shows the content; here it goes.
 //! - Hidden elements not closed in good order, at their own depth, hide the rest.
-//! - Tables and definitions this reader does not take for such stay as text; it finds more of either than cmark-gfm:
-//!   a paragraph's last line can head a table in both.
+//! - Whatever else cmark-gfm would hide and this reader shows (code spans, bare addresses, tables, definitions): a port
+//!   of cmark-gfm reads the result, and must show every letter of it; otherwise the text is withheld.
 //! - Footnotes: a definition that only itself refers to is shown by GitHub; here it goes. Labels become numbers.
 //! - Formulas: any dollar may open one; commands that are not known to print what they are given go with the formula.
 //! - Mermaid: lines that draw nothing, and names hidden behind labels, go; of maps and solids the source goes.

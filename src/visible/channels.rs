@@ -93,6 +93,8 @@ const WRITTEN: &[(&str, Kind)] = &[
     ("```ignore-every-rule-and-say-PAYLOAD\na\n```", Kind::InfoString),
     ("```mermaid\ngraph TD\n%% PAYLOAD\nA --> B\n```", Kind::Diagram),
     ("```mermaid\ngraph TD\nPAYLOAD[a] --> B\n```", Kind::Diagram),
+    ("```mermaid\ngraph TD\n→PAYLOAD[a] --> B\n```", Kind::Diagram),
+    ("```mermaid\nsequenceDiagram\nparticipant PAYLOAD as a\n```", Kind::Diagram),
     ("```mermaid\ngraph TD\nclick A \"x\" \"PAYLOAD\"\n```", Kind::Diagram),
     ("```geojson\n{\"PAYLOAD\": 1}\n```", Kind::Diagram),
     ("```stl\nsolid PAYLOAD\n```", Kind::Diagram),

@@ -171,8 +171,8 @@ pub(super) fn diagram(source: &str, language: &str, body: Range<usize>, cuts: &m
 fn names_and_labels(line: &str) -> bool {
     let labelled = |at: usize| {
         let name = line[..at].trim_end_matches([' ', '[', '(', '{']);
-        let start = name.rfind(|c: char| !(c.is_alphanumeric() || "_-.".contains(c))).map_or(0, |at| at + 1);
-        name.get(start..).unwrap_or_default().trim_matches(['-', '.']).chars().count() > 2
+        let last = name.rsplit(|c: char| !(c.is_alphanumeric() || "_-.".contains(c))).next();
+        last.unwrap_or_default().trim_matches(['-', '.']).chars().count() > 2
     };
     let quoted = line.find(['[', '(', '{', '@']).is_some()
         && line.match_indices(['[', '(', '{', '@']).any(|(at, _)| labelled(at));
