@@ -94,7 +94,12 @@ impl Rest<'_> {
             return;
         }
         let table = self.tables.iter().any(|table| table.contains(&range.start));
-        self.removed.add(if table { Kind::TableCell } else { Kind::Unrendered });
+        // The second definition of a label counts for nothing.
+        self.removed.add(match (table, between.contains("]:")) {
+            (true, _) => Kind::TableCell,
+            (_, true) => Kind::ReferenceDefinition,
+            _ => Kind::Unrendered,
+        });
         for line in between.split_inclusive('\n') {
             if line.contains(text) {
                 let start = line.find(|c: char| !c.is_whitespace() && c != '>').unwrap_or(line.len());
