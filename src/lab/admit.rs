@@ -101,7 +101,7 @@ const LARGEST_REQUEST: usize = 16 << 20;
 
 /// A request with its body at hand. A refusal that left the body unread would end in a closed connection, which
 /// a client with a pool notices only at its next request.
-async fn read_whole(request: Request) -> Option<Request> {
+pub(super) async fn read_whole(request: Request) -> Option<Request> {
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, LARGEST_REQUEST).await.ok()?;
     Some(Request::from_parts(parts, Body::from(bytes)))

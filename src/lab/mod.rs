@@ -34,6 +34,7 @@ mod issues;
 mod labels;
 mod limits;
 mod links;
+mod log;
 mod merge;
 mod people;
 mod plant;

@@ -14,6 +14,7 @@ use super::answer::Failure;
 use super::connection::{Cut, CuttableListener};
 use super::faults;
 use super::git::Git;
+use super::log::{self, Said};
 use super::shapes::Shapes;
 use super::store::{LOGGED, Logged, Store};
 use super::{
@@ -139,17 +140,20 @@ async fn gate(State(lab): State<Shared>, ConnectInfo(cut): ConnectInfo<Cut>, req
     if let Some(rest) = uri.path().strip_prefix("/_lab/") {
         return control::handle(&lab, rest, request).await.unwrap_or_else(IntoResponse::into_response);
     }
+    let Some((said, request)) = log::listen_to(request).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let fault = faults::take(&mut lab.store().faults, method.as_str(), uri.path());
     let response = match fault {
         None => admit::answer(&lab, request).await,
         Some(fault) => breakage::answer(&lab, &cut, &fault, request).await,
     };
-    note(&lab, &method, &uri, response.status());
+    note(&lab, &method, &uri, response.status(), said);
     response
 }
 
 /// Counts by route, as tests want to know how often something was asked for, not which.
-fn note(lab: &Lab, method: &Method, uri: &Uri, status: StatusCode) {
+fn note(lab: &Lab, method: &Method, uri: &Uri, status: StatusCode, said: Said) {
     let mut segments: Vec<&str> = uri.path().split('/').collect();
     match segments.get(1) {
         Some(&"repos") if segments.len() > 3 => (segments[2], segments[3]) = ("{owner}", "{repo}"),
@@ -177,7 +181,7 @@ fn note(lab: &Lab, method: &Method, uri: &Uri, status: StatusCode) {
     if store.requests.len() == LOGGED {
         store.requests.remove(0);
     }
-    store.requests.push(Logged { method: method.to_string(), target, status: status.as_u16() });
+    store.requests.push(Logged { method: method.to_string(), target, status: status.as_u16(), said });
 }
 
 impl From<Failure> for Error {

@@ -9,6 +9,7 @@ use super::answer::Failure;
 use super::faults::Fault;
 use super::identity::{App, Token};
 use super::limits::Meter;
+use super::log::Said;
 use crate::clock::Timestamp;
 
 /// Everything.
@@ -43,6 +44,8 @@ pub(super) struct Logged {
     pub method: String,
     pub target: String,
     pub status: u16,
+    #[serde(flatten)]
+    pub said: Said,
 }
 
 #[derive(Debug, Clone, Serialize)]
