@@ -42,7 +42,13 @@ impl Blocker {
 /// Asks for them. What is not there, or hidden from this token, comes back as unknown.
 pub fn of(client: &Client, home: &str, references: &[Reference], now: Timestamp) -> Result<Vec<Blocker>> {
     let mut found = Vec::new();
-    for references in references.chunks(AT_ONCE) {
+    // GraphQL's numbers have 32 bits, and one that is too long would spoil the answer for all.
+    let (there, nowhere): (Vec<&Reference>, Vec<&Reference>) =
+        references.iter().partition(|reference| i32::try_from(reference.number()).is_ok());
+    found.extend(
+        nowhere.into_iter().map(|reference| blocker(client, home, reference.clone(), &Value::Null, now)),
+    );
+    for references in there.chunks(AT_ONCE) {
         let mut variables = serde_json::Map::new();
         for (index, reference) in references.iter().enumerate() {
             let (owner, name) = reference.repo().unwrap_or(home).split_once('/').unwrap_or_default();
@@ -54,7 +60,7 @@ pub fn of(client: &Client, home: &str, references: &[Reference], now: Timestamp)
         let data = data(answer)?;
         for (index, reference) in references.iter().enumerate() {
             let item = &data[format!("r{index}")]["issueOrPullRequest"];
-            found.push(blocker(client, home, reference.clone(), item, now));
+            found.push(blocker(client, home, (*reference).clone(), item, now));
         }
     }
     Ok(found)
@@ -83,9 +89,31 @@ fn blocker(client: &Client, home: &str, reference: Reference, item: &Value, now:
 }
 
 fn state(item: &Value) -> State {
-    match item["state"].as_str() {
+    match item["state"].as_str().or_else(|| item["pullRequestState"].as_str()) {
         Some("OPEN") => State::Open,
         Some("CLOSED" | "MERGED") => State::Closed,
         _ => State::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_said_to_be_done_is_done() {
+        let cases = [
+            (json!({"__typename": "Issue", "state": "OPEN"}), State::Open),
+            (json!({"__typename": "Issue", "state": "CLOSED"}), State::Closed),
+            (json!({"__typename": "PullRequest", "pullRequestState": "OPEN"}), State::Open),
+            (json!({"__typename": "PullRequest", "pullRequestState": "MERGED"}), State::Closed),
+            (json!({"__typename": "PullRequest", "pullRequestState": "CLOSED"}), State::Closed),
+            (json!({"state": null}), State::Unknown),
+            (json!({"state": "HALF_OPEN"}), State::Unknown),
+            (Value::Null, State::Unknown),
+        ];
+        for (item, expected) in cases {
+            assert_eq!(state(&item), expected, "{item}");
+        }
     }
 }

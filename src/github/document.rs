@@ -72,11 +72,12 @@ query More(
   }
 }";
 
-/// One issue or pull request, as a part of [`blockers`]: `r0` asks for `$n0` of `$o0/$p0`.
+/// One issue or pull request, as a part of [`blockers`]: `r0` asks for `$n0` of `$o0/$p0`. The two states are of
+/// different types, which GraphQL wants under different names.
 fn blocker(index: usize) -> String {
     format!(
         "  r{index}: repository(owner: $o{index}, name: $p{index}) {{ issueOrPullRequest(number: $n{index}) {{ __typename
-    ... on PullRequest {{ state }}
+    ... on PullRequest {{ pullRequestState: state }}
     ... on Issue {{
       state body
       blockedBy(first: 50) {{ nodes {{ number state repository {{ nameWithOwner }} }} }}
@@ -106,3 +107,6 @@ pub(super) fn states(numbers: &[u64]) -> String {
         "query States($owner: String!, $name: String!) {{\n  repository(owner: $owner, name: $name) {{\n{fields}  }}\n}}"
     )
 }
+
+#[cfg(test)]
+mod tests;
