@@ -118,7 +118,8 @@ struct Node {
 #[serde(rename_all = "camelCase")]
 struct Connection<T> {
     total_count: Option<usize>,
-    nodes: Vec<Option<T>>,
+    /// The schema lets the list be null, and each of its items.
+    nodes: Option<Vec<Option<T>>>,
     page_info: Option<PageInfo>,
 }
 
@@ -204,13 +205,13 @@ impl<T> Connection<T> {
     fn is_whole(&self) -> bool {
         let to_its_end = match (&self.page_info, self.total_count) {
             (Some(page), _) => !page.has_previous_page,
-            (None, count) => count.is_some_and(|count| self.nodes.len() >= count),
+            (None, count) => self.nodes.iter().any(|nodes| count.is_some_and(|count| nodes.len() >= count)),
         };
-        to_its_end && self.nodes.iter().all(Option::is_some)
+        to_its_end && self.nodes.iter().any(|nodes| nodes.iter().all(Option::is_some))
     }
 
     fn items(&self) -> impl Iterator<Item = &T> {
-        self.nodes.iter().flatten()
+        self.nodes.iter().flatten().flatten()
     }
 
     /// Where to read on towards the beginning.
@@ -220,8 +221,11 @@ impl<T> Connection<T> {
 
     /// Puts an earlier page in front.
     fn precede(&mut self, earlier: Self) {
-        let later = std::mem::replace(&mut self.nodes, earlier.nodes);
-        self.nodes.extend(later);
+        // Where either is not there, neither is the whole.
+        self.nodes = earlier.nodes.zip(self.nodes.take()).map(|(mut nodes, later)| {
+            nodes.extend(later);
+            nodes
+        });
         self.page_info = earlier.page_info;
     }
 }
@@ -249,6 +253,10 @@ fn whole(client: &Client, repo: &str, mut node: Node, with_text: bool, now: Time
             "comments": comments, "withComments": comments.is_some(),
         });
         let mut more = data(client.query(document::MORE, &variables)?)?;
+        if more["node"].is_null() {
+            // Deleted or moved away meanwhile; what was read is not the whole.
+            break;
+        }
         let unlike = || "GitHub's answer is not what its schema says";
         if events.is_some() {
             let earlier = serde_json::from_value(more["node"]["timelineItems"].take());
@@ -267,8 +275,9 @@ fn details(repo: &str, node: Node, now: Timestamp) -> Details {
     let edits = node.user_content_edits.as_ref();
     let complete = node.timeline_items.is_whole()
         && node.comments.is_whole()
-        && labels.is_none_or(Connection::is_whole)
-        && edits.is_none_or(Connection::is_whole);
+        && labels.is_some_and(Connection::is_whole)
+        // No list of edits is none where there was no edit.
+        && edits.map_or(node.last_edited_at.is_none(), Connection::is_whole);
     let mut evidence = Evidence {
         author: actor(node.author.as_ref()),
         created_at: node.created_at,
@@ -365,3 +374,6 @@ fn comment(node: &CommentNode) -> Comment {
         minimized: node.is_minimized,
     }
 }
+
+#[cfg(test)]
+mod tests;
