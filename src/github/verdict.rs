@@ -9,6 +9,9 @@ use super::wire::Reply;
 use crate::clock::{Timestamp, stamp};
 use crate::error::{Error, Kind};
 
+/// No limit lasts longer, whatever a header says: GitHub's own windows are an hour.
+const LONGEST_SECONDS: i64 = 24 * 3600;
+
 /// What GitHub refused, for callers that know what to do about it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("GitHub answered {status}: {message}")]
@@ -41,7 +44,7 @@ pub(super) enum Verdict {
 pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict, Lesson) {
     let headers = &reply.headers;
     let skew = date(headers).map_or(TimeDelta::zero(), |date| now - date);
-    let quota = quota(headers, skew);
+    let quota = quota(headers, skew, now);
     let answered = Lesson::Answered(quota);
     let body: Option<Value> =
         if reply.body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&reply.body).ok() };
@@ -128,7 +131,7 @@ fn limited(refusal: Refusal, headers: &HeaderMap, quota: Option<Quota>, now: Tim
     // Secondary refusals usually leave some of the primary limit, and say what they are.
     let secondary = refusal.message.to_lowercase().contains("secondary");
     let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
-    let seconds = number(headers, "retry-after");
+    let seconds = number(headers, "retry-after").map(|seconds| seconds.clamp(0, LONGEST_SECONDS));
     let after = seconds.map(|seconds| now + TimeDelta::seconds(seconds));
     let reset = quota.map(|quota| quota.reset).or(after).filter(|reset| *reset > now);
     let (lesson, until, what) = match reset {
@@ -166,10 +169,11 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc())
 }
 
-fn quota(headers: &HeaderMap, skew: TimeDelta) -> Option<Quota> {
+fn quota(headers: &HeaderMap, skew: TimeDelta, now: Timestamp) -> Option<Quota> {
     let remaining = u64::try_from(number(headers, "x-ratelimit-remaining")?).ok()?;
     let reset = Timestamp::from_timestamp(number(headers, "x-ratelimit-reset")?, 0)?;
-    Some(Quota { remaining, reset: reset.checked_add_signed(skew)? })
+    let reset = reset.checked_add_signed(skew)?.min(now + TimeDelta::seconds(LONGEST_SECONDS));
+    Some(Quota { remaining, reset })
 }
 
 /// `message`, and the messages of `errors`, whose items are objects or plain strings.
@@ -185,6 +189,9 @@ fn message(body: Option<&Value>) -> String {
     }
     said.join(": ")
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

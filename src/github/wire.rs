@@ -49,7 +49,7 @@ pub(super) enum Broken {
     /// The answer is longer than any of GitHub's.
     #[error("the answer is longer than {} MiB", LONGEST_BODY >> 20)]
     TooLong,
-    /// A redirect that leads nowhere, round in a circle, or to a place without encryption.
+    /// A redirect that leads nowhere, round in a circle, to another server, or to a place without encryption.
     #[error("{0}")]
     Redirect(String),
 }
@@ -99,6 +99,12 @@ impl Wire {
         for _ in 0..=REDIRECTS {
             let reply = self.once(sent, method, &url, body)?;
             let Some(target) = redirect(&reply, &url)? else { return Ok(reply) };
+            // The token would stay here, but not what is written; and whose word would the answer be?
+            let known = sent.bearer.is_some_and(|(_, servers)| servers.contains(&target.origin()));
+            if target.origin() != sent.url.origin() && !known {
+                let server = target.origin().ascii_serialization();
+                return Err(Broken::Redirect(format!("a redirect to another server, {server}")));
+            }
             if reply.status == 303 {
                 (method, body) = ("GET", None);
             }
