@@ -48,4 +48,38 @@ mod tests {
             assert_eq!(find(value, "next").map(String::from).as_deref(), expected, "{value}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_is_too_strange(
+            values in proptest::collection::vec("[<>;,\"= a-z/:?&é\\x00-\\x7f]{0,80}", 0..4),
+            relation in "[a-z]{0,5}",
+        ) {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                if let Ok(value) = ureq::http::HeaderValue::from_bytes(value.as_bytes()) {
+                    headers.append("link", value);
+                }
+            }
+            if let Some(url) = to(&headers, &relation) {
+                proptest::prop_assert!(headers.get_all("link").iter().any(|value| {
+                    value.to_str().is_ok_and(|text| text.contains('<') && text.contains(&relation))
+                }), "{url}");
+            }
+        }
+
+        #[test]
+        fn what_is_written_as_a_link_is_found(
+            targets in proptest::collection::vec("https://[a-z]{1,9}/[a-z/]{0,9}(\\?[a-z0-9=&,;]{1,20})?", 1..5),
+            relations in proptest::collection::vec("(next|prev|first|last)", 5),
+        ) {
+            let links: Vec<String> =
+                targets.iter().zip(&relations).map(|(target, name)| format!("<{target}>; rel=\"{name}\"")).collect();
+            let headers: HeaderMap =
+                [(ureq::http::header::LINK, links.join(", ").parse().unwrap())].into_iter().collect();
+            let expected = targets.iter().zip(&relations).find(|(_, name)| *name == "next");
+            let expected = expected.map(|(target, _)| Url::parse(target).unwrap());
+            proptest::prop_assert_eq!(to(&headers, "next"), expected);
+        }
+    }
 }

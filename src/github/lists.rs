@@ -62,8 +62,8 @@ impl List {
         let numbers: BTreeSet<u64> = items.filter_map(|item| item["number"].as_u64()).collect();
         let jobs = match way {
             Way::Numbered(page) => self.numbered(page, &numbers, answer),
-            Way::Up => self.from_an_end(way, Way::Down, numbers, answer.next.as_ref()),
-            Way::Down => self.from_an_end(way, Way::Up, numbers, answer.next.as_ref()),
+            Way::Up => self.take_from_an_end(way, Way::Down, numbers, answer.next.as_ref()),
+            Way::Down => self.take_from_an_end(way, Way::Up, numbers, answer.next.as_ref()),
         };
         self.outstanding += jobs.len();
         jobs
@@ -97,7 +97,7 @@ impl List {
         }
     }
 
-    fn from_an_end(
+    fn take_from_an_end(
         &mut self,
         way: Way,
         other: Way,
@@ -151,6 +151,7 @@ pub(super) fn is_pull_request(item: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
+    use super::super::links;
     use super::*;
 
     const FIRST: &str = "https://x/issues?direction=asc&per_page=2";
@@ -187,8 +188,8 @@ mod tests {
                 format!("https://x/repositories/1/issues?direction={direction}&per_page=2&{rest}")
             };
             let next = if cursors { format!("after={}", from + 2) } else { format!("page={}", from / 2 + 2) };
-            let last = (!cursors && more).then(|| link(format!("page={}", total.div_ceil(2))));
-            let answer = page(&numbers, more.then(|| link(next)).as_deref(), last.as_deref());
+            let end = (!cursors && more).then(|| link(format!("page={}", total.div_ceil(2))));
+            let answer = page(&numbers, more.then(|| link(next)).as_deref(), end.as_deref());
             seen.extend(numbers);
             jobs.extend(list.take(way, &answer));
         }
@@ -211,8 +212,8 @@ mod tests {
     #[test]
     fn a_list_that_grows_is_followed_beyond_its_promised_end() {
         let (mut list, (way, _)) = List::new(url(FIRST));
-        let last = "https://x/issues?page=2";
-        assert_eq!(list.take(way, &page(&[1, 2], Some(last), Some(last))).len(), 1);
+        let end = "https://x/issues?page=2";
+        assert_eq!(list.take(way, &page(&[1, 2], Some(end), Some(end))).len(), 1);
         let more = list.take(Way::Numbered(2), &page(&[3, 4], Some("https://x/issues?page=3"), None));
         assert_eq!(more, [(Way::Numbered(3), url("https://x/issues?page=3"))]);
         assert!(list.take(Way::Numbered(3), &page(&[5], None, None)).is_empty());
@@ -221,11 +222,38 @@ mod tests {
     #[test]
     fn what_a_shift_may_have_hidden_stands_between_two_pages() {
         let (mut list, (way, _)) = List::new(url(FIRST));
-        let last = "https://x/issues?page=3";
-        list.take(way, &page(&[1, 2], Some("https://x/issues?page=2"), Some(last)));
+        let end = "https://x/issues?page=3";
+        list.take(way, &page(&[1, 2], Some("https://x/issues?page=2"), Some(end)));
         // 2 was closed, and 3 moved to the first page after that had been read.
-        list.take(Way::Numbered(2), &page(&[4, 6], Some(last), Some(last)));
+        list.take(Way::Numbered(2), &page(&[4, 6], Some(end), Some(end)));
         list.take(Way::Numbered(3), &page(&[7, 8], None, None));
         assert_eq!(list.gaps(), [3]);
+    }
+
+    /// The pages that the real service once gave (tests/data/github/recorded), whose links name the repository by
+    /// its number.
+    #[test]
+    fn recorded_links_lead_to_every_page_at_once() {
+        let recorded: Vec<Value> =
+            serde_json::from_str(include_str!("../../tests/data/github/recorded/paginate-issues.json"))
+                .unwrap();
+        let answer = |exchange: &Value| {
+            let link = exchange["headers"]["link"].as_str().unwrap().parse().unwrap();
+            let headers = [(ureq::http::header::LINK, link)].into_iter().collect();
+            let (next, last) = (links::to(&headers, "next"), links::to(&headers, "last"));
+            Answer { body: exchange["response"].clone(), next, last, ..Answer::default() }
+        };
+        let address = |exchange: &Value| {
+            url("https://api.github.com").join(exchange["path"].as_str().unwrap()).unwrap()
+        };
+        let (mut list, (way, first)) = List::new(address(&recorded[0]));
+        assert_eq!(first, address(&recorded[0]));
+        let jobs = list.take(way, &answer(&recorded[0]));
+        let asked: Vec<Url> = jobs.iter().map(|(_, url)| url.clone()).collect();
+        assert_eq!(asked, recorded[1..].iter().map(address).collect::<Vec<_>>());
+        for ((way, _), exchange) in jobs.into_iter().zip(&recorded[1..]) {
+            assert!(list.take(way, &answer(exchange)).is_empty());
+        }
+        assert_eq!(list.outstanding, 0);
     }
 }

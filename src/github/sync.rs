@@ -77,9 +77,9 @@ pub fn refresh(
     let snapshot = kept.unwrap_or_else(|| Snapshot::empty(wanted, now));
     let mut sync = Sync::new(client, wanted, now, deserves, snapshot);
     if is_new {
-        sync.read_whole()?
+        sync.read_whole()?;
     } else {
-        sync.read_changes()?
+        sync.read_changes()?;
     }
     sync.snapshot.forget_the_old(now);
     sync.settle()?;
