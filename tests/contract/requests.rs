@@ -1,0 +1,251 @@
+//! Every request of every command, against GitHub's descriptions; and the whole line in both versions of the API.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use apollo_compiler::request::coerce_variable_values;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Schema};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::description::{Description, versions};
+use crate::support::wait::until;
+use crate::{House, Plan};
+
+/// What cq asks of GitHub, all of it.
+const OPERATIONS: [&str; 15] = [
+    "GET /meta",
+    "GET /repos/{owner}/{repo}",
+    "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+    "GET /repos/{owner}/{repo}/issues",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}",
+    "GET /repos/{owner}/{repo}/labels/{name}",
+    "GET /repos/{owner}/{repo}/pulls",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "POST /graphql Blockers",
+    "POST /graphql Details",
+    "POST /graphql More",
+    "POST /graphql States",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "POST /repos/{owner}/{repo}/labels",
+    "POST /repos/{owner}/{repo}/pulls",
+];
+
+/// A house with more issues than a page, one of them with a long history, and some that wait for others.
+fn house(version: &str) -> House {
+    let mut issues = vec![
+        json!({"number": 1, "title": "First", "body": "Do it.", "labels": ["claude-ready", "P1"]}),
+        json!({"number": 2, "title": "Second", "body": "Blocked by #3\nBlocked by acme/other#4\nBlocked by #4000000000",
+               "labels": ["claude-ready", "P2"]}),
+        json!({"number": 3, "title": "Third", "body": "Blocked by #130", "labels": ["claude-ready", "P3"],
+               "comments": vec![json!({"body": "hm"}); 120]}),
+    ];
+    issues.extend((4..=130).map(|number| json!({"number": number, "title": format!("Another {number}")})));
+    // Between two pages, where a reader may have missed somebody.
+    issues[100]["state"] = json!("closed");
+    let house = House::new(&Plan { issues: json!(issues), ..Plan::default() });
+    house.configure(|config| {
+        config["github"]["apiVersion"] = json!(version);
+        config["pullRequest"]["draft"] = json!(true);
+        config["pullRequest"]["labels"] = json!(["by a machine", "needs/review"]);
+    });
+    house.lab.call("DELETE", "/_lab/requests", &Value::Null);
+    house
+}
+
+/// The whole life of an issue, and every other reason to ask GitHub; gives the records that were written.
+fn everything(house: &House) -> Vec<Value> {
+    let at = "2026-01-31T09:30:00Z";
+    let cq = |name: &str, args: &[&str]| house.cq(name).args(args).at(at).run();
+    let mut records = Vec::new();
+    cq("init", &["--labels"]).good();
+    records.extend(cq("fetch", &[]).quietly().records());
+    // Somebody is at work while the pages are read: as the commands' clock has it, it is not over yet.
+    house.lab.call("POST", "/repos/acme/widgets/issues/50/comments", &json!({"body": "hm"}));
+    records.extend(cq("fetch", &["--all"]).quietly().records());
+    records.extend(cq("fetch", &["1"]).quietly().records());
+    rename(house);
+    records.extend(cq("fetch", &["--repo", "acme/gadgets", "1"]).quietly().records());
+    cq("status", &["--explain", "2"]).good();
+    records.extend(cq("claim", &["1"]).quietly().records());
+    records.extend(cq("spawn", &["--wait", "1"]).quietly().records());
+    records.extend(cq("gate", &["1"]).quietly().records());
+    let no_drafts = json!({"message": "Draft pull requests are not supported in this repository."});
+    house.lab.break_with(&json!([
+        {"method": "POST", "path": "/repos/acme/widgets/pulls$", "status": 422, "body": no_drafts}]));
+    records.extend(cq("pr", &["1"]).quietly().records());
+    cq("monitor", &[]).good();
+    cq("status", &[]).good();
+    house.lab.merge(house.lab.pulls()[0]["number"].as_u64().unwrap());
+    records.extend(cq("pr", &["--sync"]).quietly().records());
+    records.extend(cq("cleanup", &["claude-instance-1"]).good().records());
+    receive(house);
+    records
+}
+
+/// Lets the repository have been called gadgets.
+fn rename(house: &House) {
+    let now = format!("{}/repositories/{}", house.lab.address(), house.lab.repository()["id"]);
+    let redirect = |rest: &str| {
+        let path = format!("/repos/acme/gadgets{rest}");
+        json!({"path": format!("{path}$"), "status": 301, "redirect_to": format!("{now}{rest}")})
+    };
+    house.lab.break_with(&json!([redirect("/issues/1"), redirect("")]));
+}
+
+/// Runs cq-webhook until it knows GitHub's addresses.
+fn receive(house: &House) {
+    let run = house.cq("webhook").env("CQ_WEBHOOK_SECRET", "correct horse battery staple");
+    let mut child = run.args(["--listen", "127.0.0.1:0", "--ready-file", "../ready.json"]).start();
+    until("a receiver that knows GitHub", || fs::metadata(house.place("ready.json")).ok());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    child.wait().unwrap();
+}
+
+fn schema() -> Valid<Schema> {
+    let text = include_str!("../data/github/schema.graphql");
+    Schema::parse_and_validate(text, "schema.graphql").unwrap_or_else(|error| panic!("{}", error.errors))
+}
+
+/// What a request asks for, or everything that is wrong with it.
+fn judge(description: &Description, schema: &Valid<Schema>, request: &Value) -> Result<String, Vec<String>> {
+    let (method, target) = (request["method"].as_str().unwrap(), request["target"].as_str().unwrap());
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let body = &request["body"];
+    let mut wrong = Vec::new();
+    let mut expect = |name: &str, right: bool| {
+        if !right {
+            wrong.push(format!("{name}: {}", request[name]));
+        }
+    };
+    expect("version", request["version"] == description.version);
+    expect("accept", request["accept"] == "application/vnd.github+json");
+    expect("user_agent", request["user_agent"].as_str().is_some_and(|agent| agent.starts_with("cq/")));
+    expect("content_type", body.is_null() || request["content_type"] == "application/json");
+    let name = if path == "/graphql" {
+        match graphql(schema, body) {
+            Ok(name) => format!("{method} {path} {name}"),
+            Err(why) => {
+                wrong.push(why);
+                String::new()
+            }
+        }
+    } else {
+        // What GitHub's links lead to is not described; it is the same operations by a number.
+        let path = match path.strip_prefix("/repositories/") {
+            Some(rest) => {
+                format!("/repos/acme/widgets{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+            }
+            None => path.to_owned(),
+        };
+        match description.operation(method, &path) {
+            Some(operation) => {
+                wrong.extend(description.complaints(&operation, query, body));
+                operation.name
+            }
+            None => {
+                wrong.push("no such operation".to_owned());
+                String::new()
+            }
+        }
+    };
+    if wrong.is_empty() { Ok(name) } else { Err(wrong) }
+}
+
+/// The name of a query that the schema takes with its variables.
+fn graphql(schema: &Valid<Schema>, body: &Value) -> Result<String, String> {
+    let keys: Vec<&str> = body.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    if keys != ["query", "variables"] {
+        return Err(format!("a body of {keys:?}"));
+    }
+    let text = body["query"].as_str().ok_or("no text")?;
+    let document = ExecutableDocument::parse_and_validate(schema, text, "query")
+        .map_err(|error| error.errors.to_string())?;
+    let operation = document.operations.get(None).map_err(|_| "not one operation")?;
+    let variables = serde_json::from_value(body["variables"].clone()).map_err(|error| error.to_string())?;
+    coerce_variable_values(schema, operation, &variables).map_err(|error| error.message().to_string())?;
+    Ok(operation.name.as_ref().map_or_else(String::new, ToString::to_string))
+}
+
+/// What cq itself asked of the API: not git, and not this test.
+fn requests(house: &House) -> Vec<Value> {
+    let state = house.lab.state();
+    let all = state["requests"].as_array().unwrap().iter();
+    let is_cqs = |request: &&Value| {
+        let target = request["target"].as_str().unwrap();
+        !target.contains(".git/")
+            && request["user_agent"].as_str().is_none_or(|agent| !agent.starts_with("ureq"))
+    };
+    all.filter(is_cqs).cloned().collect()
+}
+
+/// A record without what differs by nature: moments, names made by chance, addresses, what was measured.
+fn plain(value: &Value, house: &House) -> Value {
+    let measured = ["pid", "started", "token", "session_id", "seconds", "duration_seconds"];
+    match value {
+        Value::Array(items) => items.iter().map(|item| plain(item, house)).collect(),
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(name, _)| !measured.contains(&name.as_str()));
+            Value::Object(kept.map(|(name, value)| (name.clone(), plain(value, house))).collect())
+        }
+        Value::String(text) => {
+            let text = text.replace(house.lab.address(), "GITHUB").replace(&house.text_of(""), "HOUSE/");
+            if text.parse::<cq::clock::Timestamp>().is_ok() {
+                return json!("MOMENT");
+            }
+            // Hashes, and what a log is called by chance.
+            let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let plain = |part: &str| {
+                if [8, 40, 64].contains(&part.len()) && is_hex(part) {
+                    "HEX".to_owned()
+                } else {
+                    part.to_owned()
+                }
+            };
+            json!(text.split('.').map(plain).collect::<Vec<_>>().join("."))
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn both_versions_are_asked_by_the_book_and_tell_the_same() {
+    let schema = schema();
+    let mut told = Vec::new();
+    for description in versions() {
+        let house = house(description.version);
+        let records = everything(&house);
+        let last = records.iter().rev().find(|record| record["number"] == 1).unwrap();
+        assert_eq!(last["status"], "completed", "{}", description.version);
+        let requests = requests(&house);
+        let (mut asked, mut wrong) = (BTreeSet::new(), Vec::new());
+        for request in &requests {
+            match judge(&description, &schema, request) {
+                Ok(name) => {
+                    asked.insert(name);
+                }
+                Err(complaints) => wrong.push(format!(
+                    "{} {} {}: {}",
+                    request["method"],
+                    request["target"],
+                    request["body"],
+                    complaints.join("; ")
+                )),
+            }
+        }
+        assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), requests.len(), wrong.join("\n"));
+        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+        assert_eq!(asked, OPERATIONS, "{}", description.version);
+        println!("{}: {} requests, {} operations", description.version, requests.len(), asked.len());
+        let pages =
+            requests.iter().filter(|one| one["target"].as_str().unwrap().starts_with("/repositories/"));
+        assert!(pages.count() > 0, "a list of more than a page");
+        told.push(records.iter().map(|record| plain(record, &house)).collect::<Vec<_>>());
+    }
+    let [first, second] = told.as_slice() else { panic!() };
+    assert_eq!(first.len(), second.len());
+    for (first, second) in first.iter().zip(second) {
+        assert_eq!(first, second);
+    }
+}
