@@ -16,6 +16,7 @@ use crate::session::{self, Options, Session};
 
 mod claim;
 mod cleanup;
+mod doctor;
 mod fetch;
 mod gate;
 mod init;
@@ -28,10 +29,12 @@ mod spawn;
 mod status;
 mod stop;
 mod supervise;
+mod token;
 mod umbrella;
 
 pub use claim::Claim;
 pub use cleanup::Cleanup;
+pub use doctor::Doctor;
 pub use fetch::Fetch;
 pub use gate::Gate;
 pub use init::Init;
@@ -43,6 +46,7 @@ pub use spawn::Spawn;
 pub use status::Status;
 pub use stop::Stop;
 pub use supervise::Supervise;
+pub use token::Token;
 pub use umbrella::Umbrella;
 
 /// What the manual says of a command beyond its arguments.
@@ -70,9 +74,10 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 14] = [
+pub const PAGES: [&Page; 16] = [
     &umbrella::PAGE,
     &init::PAGE,
+    &doctor::PAGE,
     &fetch::PAGE,
     &claim::PAGE,
     &spawn::PAGE,
@@ -84,6 +89,7 @@ pub const PAGES: [&Page; 14] = [
     &status::PAGE,
     &logs::PAGE,
     &stop::PAGE,
+    &token::PAGE,
     &lab::PAGE,
 ];
 

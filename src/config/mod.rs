@@ -18,8 +18,8 @@ mod text;
 mod unknown;
 
 pub use sections::{
-    AgentName, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile, PullRequests,
-    Queue, Workspace,
+    AgentName, App, AppId, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile,
+    PullRequests, Queue, Workspace,
 };
 pub use text::Text;
 

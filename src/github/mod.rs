@@ -8,19 +8,23 @@ use url::Url;
 use crate::environment::{self, Environment, Variable};
 use crate::error::{Error, Kind, OrFail, Result};
 
+pub mod app;
 pub mod budget;
 mod cache;
 pub mod client;
 pub mod credential;
+pub mod helper;
 pub mod issues;
 pub mod labels;
 mod limiter;
 mod links;
+pub mod permissions;
 pub mod pulls;
+pub mod sources;
 mod verdict;
 mod wire;
 
-pub use client::{Access, Client, Repeat};
+pub use client::{Access, Client, Probe, Repeat};
 pub use verdict::Refusal;
 
 /// The addresses GitHub Actions sets, so that the same binaries run against github.com, GitHub Enterprise and a
