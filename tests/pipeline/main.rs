@@ -8,11 +8,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod app;
+mod app_server;
 mod claims;
 mod disk;
+mod doctor;
 mod gates;
 mod hostile;
 mod input;
+mod leaks;
 mod line;
 mod network;
 mod outcomes;
@@ -20,6 +24,7 @@ mod pipes;
 mod recovery;
 mod refusals;
 mod stop;
+mod token;
 mod twice;
 mod views;
 mod wire;

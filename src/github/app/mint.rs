@@ -252,6 +252,7 @@ fn minted(answer: &Value, installation: u64, skew: TimeDelta, identity: &Identit
     }
     Ok(Minted {
         token: token.to_owned(),
+        begins_at: github_time(skew),
         expires_at,
         permissions: granted,
         installation,

@@ -17,6 +17,8 @@ use crate::error::{Kind, OrFail, Result};
 pub struct Minted {
     /// The token: about 40 or about 520 characters.
     pub token: String,
+    /// Its beginning, in GitHub's time.
+    pub begins_at: Timestamp,
     /// Its end, in GitHub's time.
     pub expires_at: Timestamp,
     /// What it may do.
@@ -34,9 +36,11 @@ impl fmt::Debug for Minted {
 }
 
 impl Minted {
-    /// Whether it is good for some time yet; `now` is this machine's time.
+    /// Whether it is good for some time yet, or for half of its life where that is less; `now` is this machine's
+    /// time.
     pub fn lasts(&self, now: Timestamp, margin: TimeDelta) -> bool {
-        self.expires_at > now + TimeDelta::seconds(self.skew) + margin
+        let half = (self.expires_at - self.begins_at) / 2;
+        self.expires_at > now + TimeDelta::seconds(self.skew) + margin.min(half)
     }
 }
 
@@ -88,6 +92,7 @@ mod tests {
     fn minted() -> Minted {
         Minted {
             token: "t.o-k_en".repeat(65),
+            begins_at: Timestamp::from_timestamp(6_400, 0).unwrap(),
             expires_at: Timestamp::from_timestamp(10_000, 0).unwrap(),
             permissions: needed(),
             installation: 9,
@@ -123,5 +128,7 @@ mod tests {
         {
             assert_eq!(Minted { skew, ..minted() }.lasts(at(now), margin), expected, "{now} {skew}");
         }
+        let short = Minted { begins_at: at(9_800), ..minted() };
+        assert!(short.lasts(at(9_899), margin) && !short.lasts(at(9_900), margin), "half of its life");
     }
 }
