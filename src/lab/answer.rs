@@ -1,6 +1,6 @@
 //! Answers as GitHub words them.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ const DOCUMENTATION: &str = "https://docs.github.com/rest";
 pub(super) struct Failure {
     status: StatusCode,
     body: Value,
+    header: Option<(&'static str, HeaderValue)>,
 }
 
 impl Failure {
@@ -23,7 +24,16 @@ impl Failure {
     pub(super) fn message(status: StatusCode, message: &str) -> Self {
         let number = status.as_u16().to_string();
         let body = json!({"message": message, "documentation_url": DOCUMENTATION, "status": number});
-        Self { status, body }
+        Self { status, body, header: None }
+    }
+
+    /// With a header.
+    pub(super) fn with(self, name: &'static str, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    pub(super) fn gone(message: &str) -> Self {
+        Self::message(StatusCode::GONE, message)
     }
 
     pub(super) fn not_found() -> Self {
@@ -59,7 +69,11 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        respond(self.status, &self.body)
+        let mut response = respond(self.status, &self.body);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
     }
 }
 

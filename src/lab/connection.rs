@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -15,16 +15,29 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Cuts one connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cut(Arc<AtomicBool>);
+pub(super) struct Cut(Arc<AtomicU8>);
+
+const CUT: u8 = 1;
+const RESET: u8 = 2;
 
 impl Cut {
     /// Nothing more is written to this connection.
     pub(super) fn cut(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.store(CUT, Ordering::Relaxed);
     }
 
-    fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    /// And the peer learns it as an error: TCP's reset in place of its end.
+    pub(super) fn reset(&self) {
+        self.0.store(RESET, Ordering::Relaxed);
+    }
+
+    fn check(&self, stream: &TcpStream) -> io::Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => return Ok(()),
+            RESET => stream.set_zero_linger()?,
+            _ => {}
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 }
 
@@ -71,7 +84,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.cut.check()?;
+        self.cut.check(&self.stream)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -80,6 +93,8 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // After a reset is ordered nothing may end the connection in a better way.
+        self.cut.check(&self.stream)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, no_content, ok, parse};
 use super::faults::Fault;
+use super::limits::Resource;
 use super::server::{Lab, Shared};
 use super::store::{CheckRun, Issue, Repository, Review, Store, same};
 
@@ -33,6 +34,7 @@ pub(super) async fn handle(lab: &Shared, what: &str, request: Request) -> Answer
             store.routes.clear();
             no_content()
         }
+        (&Method::POST, "act") => super::act::answer(lab, &body),
         (&Method::POST, "checks") => check(lab, parse(&body)?),
         (&Method::POST, "reviews") => review(lab, parse(&body)?),
         _ => Err(Failure::not_found()),
@@ -64,7 +66,8 @@ async fn state(lab: &Lab) -> Answer {
         .collect();
     ok(&json!({
         "repositories": repositories, "viewer": store.viewer, "users": store.users.values().collect::<Vec<_>>(),
-        "routes": store.routes, "requests": store.requests, "used": store.used,
+        "routes": store.routes, "requests": store.requests, "violations": store.meter.violations,
+        "used": store.meter.used(Resource::Core), "points": store.meter.used(Resource::Graphql),
         "faults_left": store.faults.iter().map(|fault| fault.times).sum::<u64>(),
     }))
 }

@@ -8,12 +8,14 @@ use serde_json::Value;
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a script says what goes wrong, one by one")]
 pub(super) struct Fault {
     /// The request's method; absent or `*` means any.
     pub method: Option<String>,
     /// What the path begins with; `*` stands for one segment, a final `$` for the path's end.
     pub path: String,
-    /// The answer's status; absent means that the connection is dropped.
+    /// The answer's status. Absent means that the connection is dropped, or, where anything below alters an
+    /// answer, that this is the usual one.
     pub status: Option<u16>,
     /// The answer's body: JSON, or a string that is sent as it is.
     #[serde(default)]
@@ -30,6 +32,30 @@ pub(super) struct Fault {
     /// status, this answer is given instead).
     #[serde(default)]
     pub after_effect: bool,
+    /// The usual answer, with these headers.
+    #[serde(default)]
+    pub pass: bool,
+    /// There is never an answer.
+    #[serde(default)]
+    pub hang: bool,
+    /// The connection is reset.
+    #[serde(default)]
+    pub reset: bool,
+    /// The body comes byte by byte, with such a pause before each.
+    #[serde(default)]
+    pub drip_ms: u64,
+    /// The body ends after so many bytes, with the whole length announced.
+    pub truncate: Option<usize>,
+    /// The body is compressed, asked for or not.
+    #[serde(default)]
+    pub gzip: bool,
+    /// The body is some kilobytes that become 200 MB.
+    #[serde(default)]
+    pub gzip_bomb: bool,
+    /// `Location`, with status 302 where there is none.
+    pub redirect_to: Option<String>,
+    /// `Date` is that much later.
+    pub date_skew_s: Option<i64>,
 }
 
 const fn once() -> u64 {
@@ -37,6 +63,12 @@ const fn once() -> u64 {
 }
 
 impl Fault {
+    /// Whether it changes an answer instead of replacing it.
+    pub(super) fn alters(&self) -> bool {
+        let shape = self.gzip || self.gzip_bomb || self.truncate.is_some() || self.drip_ms > 0;
+        shape || self.pass || self.date_skew_s.is_some()
+    }
+
     fn hits(&self, method: &str, path: &str) -> bool {
         let any = |wanted: &str| wanted == "*" || wanted.eq_ignore_ascii_case(method);
         self.times > 0 && self.method.as_deref().is_none_or(any) && matches(&self.path, path)

@@ -9,11 +9,15 @@ use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::answer::{Answer, Failure};
-use super::server::{Credentials, Lab, Shared, credentials};
+use super::identity::{Credentials, credentials};
+use super::roles;
+use super::server::{Lab, Shared};
 use super::store::{Push, Store};
 use crate::error::{Kind, OrFail};
 
@@ -43,31 +47,8 @@ impl Target {
 
 /// The password of a Basic credential.
 pub(super) fn password(encoded: &str) -> Option<String> {
-    let text = String::from_utf8(decode(encoded)?).ok()?;
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     text.split_once(':').map(|(_, password)| password.to_owned())
-}
-
-/// Base64 (RFC 4648, section 4).
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut held, mut bits) = (0_u32, 0_u32);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        held = (held << 6) | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from((held >> bits) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 pub(super) async fn handle(lab: &Shared, target: &Target, request: Request) -> Answer {
@@ -76,13 +57,27 @@ pub(super) async fn handle(lab: &Shared, target: &Target, request: Request) -> A
     let credentials = credentials(lab, request.headers());
     let place = lab.place(&target.owner, &target.name);
     let private = lab.store().find(&target.owner, &target.name).is_none_or(|repository| repository.private);
-    if matches!(credentials, Credentials::Wrong)
+    if matches!(credentials, Credentials::Wrong | Credentials::App(_) | Credentials::BadJwt(_))
         || (matches!(credentials, Credentials::None) && (writes || private))
     {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"GitHub\"")];
         return Ok((StatusCode::UNAUTHORIZED, challenge, "Authentication required\n").into_response());
     }
     let place = place.map_err(|_| Failure::message(StatusCode::NOT_FOUND, "Repository not found."))?;
+    if let Credentials::Right(asker) = &credentials {
+        let store = lab.store();
+        let repository = store.repository(&target.owner, &target.name)?;
+        let need = roles::Need { permission: "contents", write: writes, role: "write" };
+        let refused = match &asker.grant {
+            Some(grant) => roles::granted(grant, repository, &need).is_err(),
+            None => writes && !store.user(&asker.login).may(need.role),
+        };
+        if refused {
+            let place = format!("{}/{}.git", repository.owner, repository.name);
+            let message = format!("remote: Permission to {place} denied to {}.\n", asker.login);
+            return Ok((StatusCode::FORBIDDEN, message).into_response());
+        }
+    }
     let before = if target.rest == "git-receive-pack" { Some(lab.git.refs(&place).await?) } else { None };
     let response = backend(lab, target, request).await?;
     let Some(before) = before else { return Ok(response) };

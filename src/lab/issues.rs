@@ -6,10 +6,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::Uri;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde::Deserialize;
 
-use super::answer::{Answer, Failure, created, ok, parse};
+use super::answer::{Answer, Failure, created, no_content, ok, parse};
 use super::labels::{self, Named};
 use super::links::{self, List};
 use super::server::{Here, Lab, Link};
@@ -23,6 +23,7 @@ pub(super) fn routes() -> Router<Link> {
         .route("/repos/{owner}/{repo}/issues/{number}", get(show).patch(edit))
         .route("/repos/{owner}/{repo}/issues/{number}/comments", get(comments).post(say))
         .route("/repos/{owner}/{repo}/issues/{number}/events", get(events))
+        .route("/repos/{owner}/{repo}/issues/{number}/lock", put(lock).delete(unlock))
         .route("/repos/{owner}/{repo}/issues/{number}/assignees", post(assign).delete(unassign))
 }
 
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<Link> {
 struct Filter<'a> {
     query: &'a BTreeMap<String, String>,
     since: Option<Timestamp>,
+    lag: std::time::Duration,
 }
 
 impl Filter<'_> {
@@ -52,7 +54,7 @@ impl Filter<'_> {
         let creator = self.text("creator");
         state
             && assignee
-            && labels::has_all(&issue.labels, self.text("labels"))
+            && labels::has_all(issue.labels_listed(self.lag), self.text("labels"))
             && (creator.is_empty() || same(creator, &issue.user))
             && self.since.is_none_or(|since| issue.updated_at >= since)
     }
@@ -77,9 +79,10 @@ async fn list(Here(lab): Here, Path((owner, name)): Path<(String, String)>, uri:
         None => None,
         Some(since) => Some(since.parse().map_err(|_| Failure::field("Issue", "since", "invalid"))?),
     };
-    let filter = Filter { query: &query, since };
     let store = lab.store();
     let (shapes, repository) = (lab.shapes(&store), store.repository(&owner, &name)?);
+    repository.has_issues()?;
+    let filter = Filter { query: &query, since, lag: repository.lag };
     let mut issues: Vec<&Issue> = repository.issues.values().filter(|issue| filter.takes(issue)).collect();
     filter.sort(&mut issues);
     let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: repository.cursors };
@@ -110,11 +113,8 @@ async fn create(Here(lab): Here, Path((owner, name)): Path<(String, String)>, bo
     let title = fields.title.clone().filter(|title| !title.is_empty());
     let title = title.ok_or_else(|| Failure::field("Issue", "title", "missing_field"))?;
     let (now, mut store) = (lab.now(), lab.store());
-    let (id, user) = (store.next_id(), store.viewer.clone());
-    let repository = store.repository_mut(&owner, &name)?;
-    let number = repository.next_number();
-    let issue = fresh(id, number, title, fields.body.clone().flatten(), user, now);
-    repository.issues.insert(number, issue);
+    store.repository(&owner, &name)?.has_issues()?;
+    let number = store.open(&owner, &name, now, title, fields.body.clone().flatten())?;
     change(&mut store, &owner, &name, number, now, fields)?;
     let repository = store.repository(&owner, &name)?;
     created(&lab.shapes(&store).issue(repository, repository.issue(number)?))
@@ -145,6 +145,12 @@ pub(super) fn fresh(
         closed_at: None,
         comments: Vec::new(),
         events: Vec::new(),
+        edits: Vec::new(),
+        locked: false,
+        lock_reason: None,
+        blocked_by: Vec::new(),
+        sub_issues: Vec::new(),
+        labels_before: Vec::new(),
         pull: None,
     }
 }
@@ -186,10 +192,10 @@ fn change(
     let issue = store.repository_mut(owner, name)?.issue_mut(number)?;
     issue.updated_at = now;
     if let Some(title) = fields.title {
-        issue.title = title;
+        store.rename(owner, name, number, now, title)?;
     }
     if let Some(body) = fields.body {
-        issue.body = body;
+        store.rewrite(owner, name, number, now, body)?;
     }
     if let Some(state) = state {
         store.set_state(owner, name, number, now, state, fields.state_reason.as_deref())?;
@@ -219,7 +225,7 @@ async fn comments(
     let since: Option<Timestamp> = links::query(&uri).get("since").and_then(|since| since.parse().ok());
     let recent = |comment: &&Comment| since.is_none_or(|since| comment.updated_at >= since);
     let comments: Vec<&Comment> = repository.issue(number)?.comments.iter().filter(recent).collect();
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: false };
+    let list = List::of(&lab, &uri, repository);
     list.page(&comments, |comment| shapes.comment(repository, number, comment))
 }
 
@@ -244,12 +250,11 @@ async fn say(
     body: Bytes,
 ) -> Answer {
     let (text, now, mut store) = (text(&body)?, lab.now(), lab.store());
-    let (id, user) = (store.next_id(), store.viewer.clone());
-    let comment = Comment { id, user, body: text, created_at: now, updated_at: now };
-    let issue = store.repository_mut(&owner, &name)?.issue_mut(number)?;
-    issue.comments.push(comment.clone());
-    issue.updated_at = now;
-    created(&lab.shapes(&store).comment(store.repository(&owner, &name)?, number, &comment))
+    let id = store.comment(&owner, &name, number, now, text)?;
+    let repository = store.repository(&owner, &name)?;
+    let comment = repository.issue(number)?.comments.iter().find(|comment| comment.id == id);
+    let comment = comment.ok_or_else(Failure::not_found)?;
+    created(&lab.shapes(&store).comment(repository, number, comment))
 }
 
 /// Where a comment is: the issue's number and its place in the list.
@@ -273,11 +278,10 @@ async fn edit_comment(
     body: Bytes,
 ) -> Answer {
     let (text, now, mut store) = (text(&body)?, lab.now(), lab.store());
+    store.edit_comment(&owner, &name, id, now, text)?;
     let (number, place) = locate(&store, &owner, &name, id)?;
-    let comment = &mut store.repository_mut(&owner, &name)?.issue_mut(number)?.comments[place];
-    (comment.body, comment.updated_at) = (text, now);
-    let comment = comment.clone();
-    ok(&lab.shapes(&store).comment(store.repository(&owner, &name)?, number, &comment))
+    let repository = store.repository(&owner, &name)?;
+    ok(&lab.shapes(&store).comment(repository, number, &repository.issue(number)?.comments[place]))
 }
 
 async fn events(
@@ -287,8 +291,27 @@ async fn events(
 ) -> Answer {
     let store = lab.store();
     let (shapes, repository) = (lab.shapes(&store), store.repository(&owner, &name)?);
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: false };
+    let list = List::of(&lab, &uri, repository);
     list.page(&repository.issue(number)?.events, |event| shapes.event(repository, event))
+}
+
+async fn lock(
+    Here(lab): Here,
+    Path((owner, name, number)): Path<(String, String, u64)>,
+    body: Bytes,
+) -> Answer {
+    #[derive(Deserialize)]
+    struct Why {
+        lock_reason: Option<String>,
+    }
+    let why: Why = parse(&body)?;
+    lab.store().lock(&owner, &name, number, lab.now(), why.lock_reason.as_deref())?;
+    no_content()
+}
+
+async fn unlock(Here(lab): Here, Path((owner, name, number)): Path<(String, String, u64)>) -> Answer {
+    lab.store().unlock(&owner, &name, number, lab.now())?;
+    no_content()
 }
 
 /// Who can be assigned: people with a role in the repository.

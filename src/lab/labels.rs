@@ -70,7 +70,7 @@ fn find<'a>(repository: &'a Repository, name: &str) -> Result<&'a Label, Failure
 async fn list(Here(lab): Here, Path((owner, name)): Path<(String, String)>, uri: Uri) -> Answer {
     let store = lab.store();
     let (shapes, repository) = (lab.shapes(&store), store.repository(&owner, &name)?);
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: false };
+    let list = List::of(&lab, &uri, repository);
     list.page(&repository.labels, |label| shapes.label(repository, label))
 }
 
@@ -155,7 +155,7 @@ async fn list_of_issue(
     let store = lab.store();
     let repository = store.repository(&owner, &name)?;
     let labels = lab.shapes(&store).labels(repository, repository.issue(number)?);
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: false };
+    let list = List::of(&lab, &uri, repository);
     list.page(labels.as_array().map_or(&[], Vec::as_slice), Value::clone)
 }
 

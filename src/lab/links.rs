@@ -8,6 +8,8 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::answer::{Answer, Failure, ok};
+use super::server::Lab;
+use super::store::Repository;
 
 /// The query as sent, in order.
 pub(super) fn pairs(uri: &Uri) -> Vec<(String, String)> {
@@ -30,7 +32,12 @@ pub(super) struct List<'a> {
     pub cursors: bool,
 }
 
-impl List<'_> {
+impl<'a> List<'a> {
+    /// A list of a repository that is paged by number.
+    pub(super) fn of(lab: &'a Lab, uri: &'a Uri, repository: &Repository) -> Self {
+        List { base: &lab.base, uri, repository_id: repository.id, cursors: false }
+    }
+
     /// The page that was asked for.
     pub(super) fn page<T>(&self, items: &[T], shape: impl Fn(&T) -> Value) -> Answer {
         let query = query(self.uri);

@@ -119,7 +119,7 @@ pub(super) async fn merge(
         return Err(refuse("Base branch was modified. Review and try the merge again."));
     }
     let mut store = lab.store();
-    let viewer = store.viewer.clone();
+    let viewer = super::identity::asker(&store).login;
     let default_branch = store.repository(&owner, &name)?.default_branch.clone();
     if let Some(pull) = &mut store.repository_mut(&owner, &name)?.issue_mut(number)?.pull {
         pull.merged_at = Some(now);
@@ -174,7 +174,7 @@ async fn build(
 }
 
 /// The issues of this repository that a text closes: `Closes #1`, `fixes: #2`, `resolved #3`.
-fn closes(text: &str) -> Vec<u64> {
+pub(super) fn closes(text: &str) -> Vec<u64> {
     const WORDS: [&str; 9] =
         ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved"];
     let words: Vec<&str> = text.split_whitespace().collect();

@@ -83,7 +83,7 @@ async fn list(Here(lab): Here, Path((owner, name)): Path<(String, String)>, uri:
     }
     let pulls: Vec<(&Issue, &Pull)> =
         issues.iter().filter_map(|issue| Some((*issue, issue.pull.as_ref()?))).collect();
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: false };
+    let list = List::of(&lab, &uri, repository);
     list.page(&pulls, |(issue, pull)| shapes.pull(repository, issue, pull))
 }
 
@@ -142,7 +142,7 @@ fn enter(
     ahead: u64,
 ) -> Result<u64, Failure> {
     let (now, mut store) = (lab.now(), lab.store());
-    let (id, user) = (store.next_id(), store.viewer.clone());
+    let (id, user) = (store.next_id(), super::identity::asker(&store).login);
     let repository = store.repository_mut(owner, name)?;
     let twin = |issue: &Issue| {
         let same = |other: &Pull| other.head == pull.head && other.base == pull.base;
@@ -239,13 +239,13 @@ async fn edit(
         if let Some(base) = fields.base {
             pull.base = base;
         }
+        issue.updated_at = now;
         if let Some(title) = fields.title {
-            issue.title = title;
+            store.rename(&owner, &name, number, now, title)?;
         }
         if let Some(body) = fields.body {
-            issue.body = Some(body);
+            store.rewrite(&owner, &name, number, now, Some(body))?;
         }
-        issue.updated_at = now;
         if let Some(state) = state {
             store.set_state(&owner, &name, number, now, state, None)?;
         }
@@ -261,7 +261,7 @@ async fn reviews(
 ) -> Answer {
     let store = lab.store();
     let (shapes, repository) = (lab.shapes(&store), store.repository(&owner, &name)?);
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: false };
+    let list = List::of(&lab, &uri, repository);
     list.page(&repository.pull(number)?.1.reviews, |review| shapes.review(repository, number, review))
 }
 

@@ -7,12 +7,13 @@ use axum::routing::{delete, get, post};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, no_content, ok};
+use super::identity;
+use super::limits::Resource;
 use super::server::{Here, Lab, Link};
 
 pub(super) fn routes() -> Router<Link> {
     Router::new()
         .route("/repos/{owner}/{repo}", get(show))
-        .route("/repos/{owner}/{repo}/collaborators/{user}/permission", get(permission))
         .route("/repos/{owner}/{repo}/git/ref/{*reference}", get(reference))
         .route("/repos/{owner}/{repo}/git/refs/{*reference}", delete(delete_reference))
         .route("/repos/{owner}/{repo}/commits/{revision}/check-runs", get(check_runs))
@@ -20,37 +21,12 @@ pub(super) fn routes() -> Router<Link> {
         .route("/rate_limit", get(rate_limit))
         .route("/user", get(viewer))
         .route("/meta", get(meta))
-        .route("/graphql", post(graphql))
+        .route("/graphql", post(super::graphql::answer))
 }
 
 async fn show(Here(lab): Here, Path((owner, name)): Path<(String, String)>) -> Answer {
     let store = lab.store();
     ok(&lab.shapes(&store).repository(store.repository(&owner, &name)?))
-}
-
-async fn permission(Here(lab): Here, Path((_, _, login)): Path<(String, String, String)>) -> Answer {
-    let store = lab.store();
-    let Some(user) = store.users.get(&login.to_lowercase()) else {
-        let message = format!("{login} is not a user");
-        return Err(Failure::message(StatusCode::NOT_FOUND, &message));
-    };
-    // `permission` only knows four words; `role_name` is exact.
-    let permission = match user.permission.as_str() {
-        "admin" => "admin",
-        "maintain" | "write" => "write",
-        "triage" | "read" => "read",
-        _ => "none",
-    };
-    let mut shape = lab.shapes(&store).user(&user.login);
-    shape["role_name"] = json!(user.permission);
-    shape["permissions"] = json!({
-        "admin": permission == "admin",
-        "maintain": (user.permission == "maintain" || permission == "admin"),
-        "push": (permission == "admin" || permission == "write"),
-        "triage": permission != "none" && user.permission != "read",
-        "pull": permission != "none",
-    });
-    ok(&json!({"permission": permission, "role_name": user.permission, "user": shape}))
 }
 
 /// The names a path may mean, `heads/main` or `refs/heads/main`.
@@ -121,16 +97,23 @@ async fn status(Here(lab): Here, Path((owner, name, revision)): Path<(String, St
 }
 
 async fn rate_limit(Here(lab): Here) -> Answer {
-    let (used, reset) = (lab.store().used, lab.now().timestamp() + 3600);
-    let core =
-        json!({"limit": 5000, "used": used, "remaining": 5000_u64.saturating_sub(used), "reset": reset});
+    let store = lab.store();
+    let reset = lab.now().timestamp() + store.meter.resets_in();
+    let limit = |resource| {
+        let meter = &store.meter;
+        json!({
+            "limit": meter.limit(resource), "used": meter.used(resource),
+            "remaining": meter.remaining(resource), "reset": reset,
+        })
+    };
+    let (core, graphql) = (limit(Resource::Core), limit(Resource::Graphql));
     let search = json!({"limit": 30, "used": 0, "remaining": 30, "reset": reset});
-    ok(&json!({"resources": {"core": core, "search": search}, "rate": core}))
+    ok(&json!({"resources": {"core": core, "search": search, "graphql": graphql}, "rate": core}))
 }
 
 async fn viewer(Here(lab): Here) -> Answer {
     let store = lab.store();
-    let mut shape = lab.shapes(&store).user(&store.viewer);
+    let mut shape = lab.shapes(&store).user(&identity::asker(&store).login);
     let since = super::seed::epoch();
     let more = json!({
         "name": null, "company": null, "blog": "", "location": null, "email": null, "hireable": null, "bio": null,
@@ -145,9 +128,4 @@ async fn viewer(Here(lab): Here) -> Answer {
 
 async fn meta() -> Answer {
     ok(&json!({"verifiable_password_authentication": false, "hooks": ["127.0.0.0/8"]}))
-}
-
-async fn graphql() -> Answer {
-    let message = "the rehearsal speaks REST only";
-    ok(&json!({"data": null, "errors": [{"type": "UNPROCESSABLE", "message": message}]}))
 }

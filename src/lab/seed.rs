@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chrono::TimeDelta;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::store::{Comment, Event, Issue, Label, Pull, Repository, State, Store, User, same};
+use super::identity;
+use super::limits::Limits;
+use super::store::Kind;
 use crate::clock::Timestamp;
-use crate::error::{Kind, OrFail, Result};
+use crate::error::{Kind as ErrorKind, OrFail, Result};
 
 /// The seed file.
 #[derive(Debug, Deserialize)]
@@ -16,10 +18,60 @@ use crate::error::{Kind, OrFail, Result};
 pub(super) struct Seed {
     pub repositories: Vec<SeedRepository>,
     #[serde(default)]
-    users: Vec<SeedUser>,
+    pub(super) users: Vec<SeedUser>,
     /// Who the token speaks for.
     #[serde(default = "default_viewer")]
-    viewer: String,
+    pub(super) viewer: String,
+    /// The scopes of the main token, which is then a classic one.
+    pub(super) scopes: Option<Vec<String>>,
+    /// Tokens beside the main one.
+    #[serde(default)]
+    pub(super) tokens: Vec<SeedToken>,
+    #[serde(default)]
+    pub(super) apps: Vec<SeedApp>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    /// Ids begin above it: beyond 2^32, they show who reads them into 32 bits.
+    #[serde(default = "default_first_id")]
+    pub(super) first_id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedToken {
+    pub token: String,
+    pub user: String,
+    pub scopes: Option<Vec<String>>,
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedApp {
+    pub id: u64,
+    #[serde(default = "default_slug")]
+    pub slug: String,
+    /// Where absent, the first repository's.
+    pub owner: Option<String>,
+    pub public_key_pem: String,
+    #[serde(default)]
+    pub long_tokens: bool,
+    /// How long a token lives.
+    #[serde(default = "default_token_seconds")]
+    pub token_seconds: i64,
+    #[serde(default)]
+    pub installations: Vec<SeedInstallation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedInstallation {
+    pub id: u64,
+    pub account: Option<String>,
+    /// `owner/name`; all of them where absent.
+    pub repositories: Option<Vec<String>>,
+    #[serde(default)]
+    pub permissions: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,83 +85,160 @@ pub(super) struct SeedRepository {
     pub git: Option<PathBuf>,
     /// Or: the files of its only commit.
     pub files: Option<BTreeMap<String, String>>,
+    /// Names it had before, with or without the owner.
     #[serde(default)]
-    private: bool,
+    pub(super) former_names: Vec<String>,
     #[serde(default)]
-    cursor_pagination: bool,
+    pub(super) private: bool,
+    #[serde(default = "yes")]
+    pub(super) has_issues: bool,
     #[serde(default)]
-    labels: Vec<SeedLabel>,
+    pub(super) cursor_pagination: bool,
+    /// How long lists that are filtered by label lag behind.
     #[serde(default)]
-    issues: Vec<SeedIssue>,
-    generate: Option<Generate>,
+    pub(super) list_lag_ms: u64,
+    #[serde(default)]
+    pub(super) labels: Vec<SeedLabel>,
+    #[serde(default)]
+    pub(super) issues: Vec<SeedIssue>,
+    pub(super) generate: Option<Generate>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SeedUser {
-    login: String,
+pub(super) struct SeedUser {
+    pub(super) login: String,
     #[serde(default = "default_permission")]
-    permission: String,
+    pub(super) permission: String,
+    pub(super) role_name: Option<String>,
+    pub(super) kind: Option<Kind>,
+    #[serde(default)]
+    pub(super) deleted: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SeedLabel {
-    name: String,
+pub(super) struct SeedLabel {
+    pub(super) name: String,
     #[serde(default = "default_color")]
-    color: String,
-    description: Option<String>,
+    pub(super) color: String,
+    pub(super) description: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SeedIssue {
-    number: Option<u64>,
-    title: Option<String>,
-    body: Option<String>,
+pub(super) struct SeedIssue {
+    pub(super) number: Option<u64>,
+    pub(super) title: Option<String>,
+    pub(super) body: Option<String>,
     #[serde(default)]
-    labels: Vec<String>,
+    pub(super) labels: Vec<String>,
     /// Who put the labels there; the owner where absent.
-    labeled_by: Option<String>,
-    user: Option<String>,
-    author_association: Option<String>,
-    state: Option<SeedState>,
+    pub(super) labeled_by: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) author_association: Option<String>,
+    pub(super) state: Option<SeedState>,
     #[serde(default)]
-    assignees: Vec<String>,
-    created_at: Option<Timestamp>,
-    updated_at: Option<Timestamp>,
+    pub(super) assignees: Vec<String>,
+    pub(super) created_at: Option<Timestamp>,
+    pub(super) updated_at: Option<Timestamp>,
     #[serde(default)]
-    pull_request: bool,
+    pub(super) pull_request: bool,
     #[serde(default)]
-    comments: Vec<SeedComment>,
+    pub(super) draft: bool,
+    pub(super) state_reason: Option<String>,
+    #[serde(default)]
+    pub(super) comments: Vec<SeedComment>,
+    /// What happened, beside the labels, which are told by themselves.
+    #[serde(default)]
+    pub(super) events: Vec<SeedEvent>,
+    #[serde(default)]
+    pub(super) edits: Vec<SeedEdit>,
+    #[serde(default)]
+    pub(super) locked: bool,
+    pub(super) lock_reason: Option<String>,
+    /// Numbers, or `owner/name#7`.
+    #[serde(default)]
+    pub(super) blocked_by: Vec<Value>,
+    #[serde(default)]
+    pub(super) sub_issues: Vec<Value>,
+    /// It is not here any more: `owner/name#7`.
+    pub(super) transferred_to: Option<String>,
+    /// It is nowhere any more.
+    #[serde(default)]
+    pub(super) deleted: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum SeedState {
+pub(super) enum SeedState {
     Open,
     Closed,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SeedComment {
-    user: Option<String>,
-    body: String,
+pub(super) struct SeedComment {
+    pub(super) user: Option<String>,
+    pub(super) body: String,
+    pub(super) at: Option<Timestamp>,
+    pub(super) author_association: Option<String>,
+    #[serde(default)]
+    pub(super) minimized: bool,
+    #[serde(default)]
+    pub(super) edits: Vec<SeedEdit>,
+}
+
+/// Somebody changed a body.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedEdit {
+    pub(super) editor: String,
+    pub(super) at: Timestamp,
+}
+
+/// Something happened: `labeled`, `renamed`, `transferred`…
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedEvent {
+    pub(super) event: String,
+    pub(super) actor: Option<String>,
+    pub(super) at: Option<Timestamp>,
+    /// The App that did it for the actor, by its slug.
+    pub(super) app: Option<String>,
+    pub(super) label: Option<String>,
+    pub(super) assignee: Option<String>,
+    pub(super) reason: Option<String>,
+    /// The old title; the repository it came from.
+    pub(super) from: Option<String>,
+    /// The new title.
+    pub(super) to: Option<String>,
 }
 
 /// Many issues at a stroke, for lists that are long.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Generate {
+pub(super) struct Generate {
     #[serde(default)]
-    issues: u64,
+    pub(super) issues: u64,
     #[serde(default = "default_label")]
-    label: String,
+    pub(super) label: String,
     #[serde(default)]
-    pull_requests: u64,
+    pub(super) pull_requests: u64,
 }
 
+const fn yes() -> bool {
+    true
+}
+const fn default_first_id() -> u64 {
+    1000
+}
+const fn default_token_seconds() -> i64 {
+    3600
+}
+fn default_slug() -> String {
+    "cq".to_owned()
+}
 fn default_viewer() -> String {
     "cq-bot".to_owned()
 }
@@ -134,42 +263,18 @@ pub(super) fn epoch() -> Timestamp {
 impl Seed {
     /// Reads a seed; a field it does not know is an error that names it.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let seed: Self = serde_json::from_str(text).or_fail(Kind::Config, || "cannot read the seed")?;
+        let seed: Self = serde_json::from_str(text).or_fail(ErrorKind::Config, || "cannot read the seed")?;
         for repository in &seed.repositories {
             repository.check()?;
         }
+        for app in &seed.apps {
+            if identity::public_key(&app.public_key_pem).is_none() {
+                let why = format!("the seed's App {} has no public key in 'public_key_pem'", app.id);
+                return Err(crate::error::Error::new(ErrorKind::Config, why));
+            }
+        }
         Ok(seed)
     }
-
-    /// What the server starts with.
-    pub(super) fn store(&self) -> Store {
-        let mut store = Store {
-            repositories: Vec::new(),
-            users: BTreeMap::new(),
-            viewer: self.viewer.clone(),
-            faults: Vec::new(),
-            routes: BTreeMap::new(),
-            requests: Vec::new(),
-            used: 0,
-            last_id: 1000,
-        };
-        for user in &self.users {
-            know(&mut store, &user.login, &user.permission);
-        }
-        know(&mut store, &self.viewer, "write");
-        for repository in &self.repositories {
-            know(&mut store, &repository.owner, "admin");
-            repository.plant(&mut store);
-        }
-        store
-    }
-}
-
-/// Declares a user; the first declaration holds.
-fn know(store: &mut Store, login: &str, permission: &str) {
-    let id = store.next_id();
-    let user = User { id, login: login.to_owned(), permission: permission.to_owned() };
-    store.users.entry(login.to_lowercase()).or_insert(user);
 }
 
 impl SeedRepository {
@@ -179,7 +284,7 @@ impl SeedRepository {
                 && !name.starts_with('.')
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
-        let refuse = |why: String| Err(crate::error::Error::new(Kind::Config, why));
+        let refuse = |why: String| Err(crate::error::Error::new(ErrorKind::Config, why));
         if !fine(&self.owner) || !fine(&self.name) {
             return refuse(format!(
                 "the seed's repository '{}/{}' has no name of GitHub's",
@@ -197,111 +302,6 @@ impl SeedRepository {
             Some(number) => refuse(format!("the seed has two issues #{number} in '{}'", self.name)),
             None => Ok(()),
         }
-    }
-
-    fn plant(&self, store: &mut Store) {
-        let mut repository = Repository {
-            id: store.next_id(),
-            owner: self.owner.clone(),
-            name: self.name.clone(),
-            default_branch: self.default_branch.clone(),
-            private: self.private,
-            cursors: self.cursor_pagination,
-            created_at: epoch(),
-            labels: Vec::new(),
-            issues: BTreeMap::new(),
-            pushes: Vec::new(),
-            checks: Vec::new(),
-        };
-        for label in &self.labels {
-            let id = store.next_id();
-            let (name, color) = (label.name.clone(), label.color.clone());
-            repository.labels.push(Label { id, name, color, description: label.description.clone() });
-        }
-        for issue in &self.issues {
-            self.plant_issue(store, &mut repository, issue);
-        }
-        if let Some(generate) = &self.generate {
-            for index in 0..generate.issues + generate.pull_requests {
-                let pull_request = index >= generate.issues;
-                let title = format!("{} {}", if pull_request { "Change" } else { "Task" }, index + 1);
-                let body = Some(format!("Number {} of the generated list.", index + 1));
-                let labels = vec![generate.label.clone()];
-                let issue =
-                    SeedIssue { title: Some(title), body, labels, pull_request, ..SeedIssue::default() };
-                self.plant_issue(store, &mut repository, &issue);
-            }
-        }
-        store.repositories.push(repository);
-    }
-
-    fn plant_issue(&self, store: &mut Store, repository: &mut Repository, seed: &SeedIssue) {
-        let number = seed.number.unwrap_or_else(|| repository.next_number());
-        let user = seed.user.clone().unwrap_or_else(|| self.owner.clone());
-        let usual = if same(&user, &self.owner) { "OWNER" } else { "NONE" };
-        let association = seed.author_association.clone().unwrap_or_else(|| usual.to_owned());
-        know(store, &user, permission_of(&association));
-        let minutes = TimeDelta::minutes(i64::try_from(number).unwrap_or(0));
-        let created_at = seed.created_at.unwrap_or_else(|| epoch() + minutes);
-        let updated_at = seed.updated_at.unwrap_or(created_at);
-        let closed = matches!(seed.state, Some(SeedState::Closed));
-        let actor = seed.labeled_by.clone().unwrap_or_else(|| self.owner.clone());
-        know(store, &actor, "read");
-        let mut issue = Issue {
-            id: store.next_id(),
-            number,
-            title: seed.title.clone().unwrap_or_else(|| format!("Issue {number}")),
-            body: seed.body.clone(),
-            labels: Vec::new(),
-            user,
-            author_association: association,
-            state: if closed { State::Closed } else { State::Open },
-            state_reason: closed.then(|| "completed".to_owned()),
-            assignees: seed.assignees.clone(),
-            created_at,
-            updated_at,
-            closed_at: closed.then_some(updated_at),
-            comments: Vec::new(),
-            events: Vec::new(),
-            pull: seed.pull_request.then(|| self.pull(number)),
-        };
-        for label in &seed.labels {
-            let name = repository.label_named(label, store.next_id());
-            let (id, kind) = (store.next_id(), "labeled".to_owned());
-            let subject = Some(name.clone());
-            issue.events.push(Event { id, kind, actor: actor.clone(), created_at, subject });
-            issue.labels.push(name);
-        }
-        for comment in &seed.comments {
-            let user = comment.user.clone().unwrap_or_else(|| self.owner.clone());
-            know(store, &user, "read");
-            let (id, body) = (store.next_id(), comment.body.clone());
-            issue.comments.push(Comment { id, user, body, created_at, updated_at: created_at });
-        }
-        repository.issues.insert(number, issue);
-    }
-
-    fn pull(&self, number: u64) -> Pull {
-        Pull {
-            head: format!("change-{number}"),
-            base: self.default_branch.clone(),
-            head_sha: None,
-            base_sha: String::new(),
-            draft: false,
-            merged_at: None,
-            merged_by: None,
-            merge_commit_sha: None,
-            reviews: Vec::new(),
-        }
-    }
-}
-
-/// What somebody may do whom the seed only shows as an author.
-fn permission_of(association: &str) -> &'static str {
-    match association {
-        "OWNER" => "admin",
-        "MEMBER" | "COLLABORATOR" => "write",
-        _ => "read",
     }
 }
 
@@ -344,7 +344,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let error = Seed::parse(text).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
+            assert_eq!(error.kind, ErrorKind::Config);
             assert!(error.to_string().contains(expected), "{text}: {error}");
         }
     }

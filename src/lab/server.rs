@@ -1,25 +1,25 @@
 //! The way of a request: counted, perhaps broken on purpose, let in or not, answered, tagged.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tower::Service as _;
 
 use super::answer::Failure;
 use super::connection::{Cut, CuttableListener};
-use super::faults::{self, Fault};
+use super::faults;
 use super::git::Git;
 use super::shapes::Shapes;
 use super::store::{LOGGED, Logged, Store};
-use super::{ServeOptions, control, git_http, issues, labels, place, pulls, repositories};
+use super::{
+    ServeOptions, admit, apps, breakage, control, git_http, issues, labels, people, place, pulls, relations,
+    repositories,
+};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind, OrFail, Result};
 
@@ -31,8 +31,8 @@ pub(super) struct Lab {
     pub clock: Clock,
     pub base: String,
     pub token: String,
-    delay: Duration,
-    api: Router,
+    pub delay: Duration,
+    pub api: Router,
 }
 
 pub(super) type Shared = Arc<Lab>;
@@ -83,6 +83,9 @@ pub(super) async fn listen(
             .merge(issues::routes())
             .merge(labels::routes())
             .merge(pulls::routes())
+            .merge(people::routes())
+            .merge(relations::routes())
+            .merge(apps::routes())
             .fallback(async || Failure::not_found())
             .with_state(Link(lab.clone()));
         Lab { store: Mutex::new(store), git, root, clock, base: base.clone(), token, delay, api }
@@ -138,36 +141,10 @@ async fn gate(State(lab): State<Shared>, ConnectInfo(cut): ConnectInfo<Cut>, req
     }
     let fault = faults::take(&mut lab.store().faults, method.as_str(), uri.path());
     let response = match fault {
-        None => answer(&lab, request).await,
-        Some(fault) => broken(&lab, &cut, &fault, request).await,
+        None => admit::answer(&lab, request).await,
+        Some(fault) => breakage::answer(&lab, &cut, &fault, request).await,
     };
     note(&lab, &method, &uri, response.status());
-    response
-}
-
-async fn broken(lab: &Shared, cut: &Cut, fault: &Fault, request: Request) -> Response {
-    if fault.delay_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-    }
-    if fault.after_effect {
-        answer(lab, request).await;
-    }
-    let Some(status) = fault.status.and_then(|status| StatusCode::from_u16(status).ok()) else {
-        cut.cut();
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let body = match &fault.body {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let kind = if fault.body.is_string() { "text/html" } else { "application/json; charset=utf-8" };
-    let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
-    for (name, value) in &fault.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
     response
 }
 
@@ -201,156 +178,6 @@ fn note(lab: &Lab, method: &Method, uri: &Uri, status: StatusCode) {
         store.requests.remove(0);
     }
     store.requests.push(Logged { method: method.to_string(), target, status: status.as_u16() });
-}
-
-async fn answer(lab: &Shared, request: Request) -> Response {
-    if let Some(target) = git_http::Target::of(request.uri().path()) {
-        return git_http::handle(lab, &target, request).await.unwrap_or_else(IntoResponse::into_response);
-    }
-    if !lab.delay.is_zero() {
-        tokio::time::sleep(lab.delay).await;
-    }
-    let Some(request) = read_whole(request).await else { return StatusCode::BAD_REQUEST.into_response() };
-    let (headers, method) = (request.headers().clone(), request.method().clone());
-    let free = request.uri().path() == "/rate_limit";
-    let authenticated = matches!(credentials(lab, &headers), Credentials::Right);
-    let response = match admit(lab, &headers, request) {
-        Ok(request) => match lab.api.clone().call(request).await {
-            Ok(response) => response,
-            Err::<_, Infallible>(never) => match never {},
-        },
-        Err(failure) => failure.into_response(),
-    };
-    let mut response = if method == Method::GET { tagged(&headers, response).await } else { response };
-    limits(lab, authenticated, free || response.status() == StatusCode::NOT_MODIFIED, response.headers_mut());
-    response
-}
-
-/// No request of the API is larger.
-const LARGEST_REQUEST: usize = 16 << 20;
-
-/// A request with its body at hand. A refusal that left the body unread would end in a closed connection, which
-/// a client with a pool notices only at its next request.
-async fn read_whole(request: Request) -> Option<Request> {
-    let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, LARGEST_REQUEST).await.ok()?;
-    Some(Request::from_parts(parts, Body::from(bytes)))
-}
-
-/// Who asks.
-pub(super) enum Credentials {
-    None,
-    Wrong,
-    Right,
-}
-
-/// Looks at `Authorization`: `Bearer`, `token`, or Basic with the token as password.
-pub(super) fn credentials(lab: &Lab, headers: &HeaderMap) -> Credentials {
-    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
-        return Credentials::None;
-    };
-    let (scheme, value) = value.split_once(' ').unwrap_or((value, ""));
-    let right = match scheme.to_ascii_lowercase().as_str() {
-        "bearer" | "token" => value.trim() == lab.token,
-        "basic" => git_http::password(value.trim()).is_some_and(|password| password == lab.token),
-        _ => false,
-    };
-    if right { Credentials::Right } else { Credentials::Wrong }
-}
-
-/// Lets a request in, or says why not, and leads `/repositories/ID/…` to `/repos/OWNER/NAME/…`.
-fn admit(lab: &Lab, headers: &HeaderMap, mut request: Request) -> Result<Request, Failure> {
-    if headers.get(header::USER_AGENT).is_none_or(HeaderValue::is_empty) {
-        let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.";
-        return Err(Failure::message(StatusCode::FORBIDDEN, message));
-    }
-    let credentials = credentials(lab, headers);
-    if matches!(credentials, Credentials::Wrong) {
-        return Err(Failure::message(StatusCode::UNAUTHORIZED, "Bad credentials"));
-    }
-    let path = request.uri().path().to_owned();
-    let segments: Vec<&str> = path.split('/').collect();
-    let store = lab.store();
-    let repository = match segments.as_slice() {
-        ["", "repos", owner, name, ..] => Some(store.repository(owner, name)?),
-        ["", "repositories", id, ..] => {
-            let found = store.repositories.iter().find(|repository| repository.id.to_string() == *id);
-            Some(found.ok_or_else(Failure::not_found)?)
-        }
-        _ => None,
-    };
-    if matches!(credentials, Credentials::None) {
-        if repository.is_some_and(|repository| repository.private) {
-            return Err(Failure::not_found());
-        }
-        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !reading || path == "/user" {
-            return Err(Failure::message(StatusCode::UNAUTHORIZED, "Requires authentication"));
-        }
-    }
-    if let (Some(repository), ["", "repositories", _, rest @ ..]) = (repository, segments.as_slice()) {
-        let mut target = format!("/repos/{}/{}", repository.owner, repository.name);
-        for segment in rest {
-            target = target + "/" + segment;
-        }
-        if let Some(query) = request.uri().query() {
-            target = target + "?" + query;
-        }
-        *request.uri_mut() = target.parse().map_err(|_| Failure::not_found())?;
-    }
-    Ok(request)
-}
-
-/// Gives a good answer its ETag; where the client has that one already, only says so.
-async fn tagged(headers: &HeaderMap, response: Response) -> Response {
-    use std::hash::{DefaultHasher, Hasher as _};
-
-    if response.status() != StatusCode::OK {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, usize::MAX).await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&bytes);
-    hasher.write(parts.headers.get(header::LINK).map_or(b"", |link| link.as_bytes()));
-    let tag = format!("W/\"{:016x}\"", hasher.finish());
-    let strip = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    if let Ok(tag) = HeaderValue::try_from(&tag) {
-        parts.headers.insert(header::ETAG, tag);
-    }
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=60, s-maxage=60"));
-    if known.is_some_and(|known| known.split(',').any(|one| strip(one) == strip(&tag))) {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(parts, Body::empty());
-    }
-    Response::from_parts(parts, Body::from(bytes))
-}
-
-/// The rate limit's headers and the request's id.
-fn limits(lab: &Lab, authenticated: bool, free: bool, headers: &mut HeaderMap) {
-    let mut store = lab.store();
-    store.used += u64::from(!free);
-    let limit: u64 = if authenticated { 5000 } else { 60 };
-    let reset = u64::try_from(lab.now().timestamp()).unwrap_or(0) + 3600;
-    let numbers = [
-        ("x-ratelimit-limit", limit),
-        ("x-ratelimit-remaining", limit.saturating_sub(store.used)),
-        ("x-ratelimit-used", store.used),
-        ("x-ratelimit-reset", reset),
-    ];
-    for (name, number) in numbers {
-        headers.insert(name, HeaderValue::from(number));
-    }
-    headers.insert("x-ratelimit-resource", HeaderValue::from_static("core"));
-    headers.insert("x-github-media-type", HeaderValue::from_static("github.v3; format=json"));
-    let id = format!("CQ1A:{:04X}:{:06X}", std::process::id() & 0xffff, store.next_id());
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert("x-github-request-id", id);
-    }
 }
 
 impl From<Failure> for Error {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::relations;
 use super::store::{CheckRun, Comment, Event, Issue, Label, Pull, Repository, Review, State, Store, same};
 
 /// Draws things; `base` is the server's address, `store` knows the users.
@@ -15,7 +16,10 @@ impl Shapes<'_> {
         let user = self.store.user(login);
         let login = &user.login;
         let url = format!("{}/users/{login}", self.base);
-        let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
+        if user.deleted {
+            return Value::Null;
+        }
+        let kind = user.kind.name();
         json!({
             "login": login, "id": user.id, "node_id": format!("U_{}", user.id),
             "avatar_url": format!("{}/avatars/{login}", self.base), "gravatar_id": "", "url": url,
@@ -25,6 +29,20 @@ impl Shapes<'_> {
             "subscriptions_url": format!("{url}/subscriptions"), "organizations_url": format!("{url}/orgs"),
             "repos_url": format!("{url}/repos"), "events_url": format!("{url}/events{{/privacy}}"),
             "received_events_url": format!("{url}/received_events"), "type": kind, "site_admin": false,
+        })
+    }
+
+    /// An App, in full; one nobody has declared has only its name.
+    pub(super) fn app_named(&self, slug: &str) -> Value {
+        let known = self.store.apps.iter().find(|app| app.slug == slug);
+        let owner = known.map_or("github", |app| &app.owner);
+        let (id, since) = (known.map_or(1, |app| app.id), super::seed::epoch());
+        let permissions = known.and_then(|app| app.installations.first()).map(|one| &one.permissions);
+        json!({
+            "id": id, "slug": slug, "node_id": format!("A_{id}"), "client_id": format!("Iv1.{id}"),
+            "owner": self.user(owner), "name": slug, "description": null, "events": [],
+            "external_url": format!("{}/{slug}", self.base), "html_url": format!("{}/apps/{slug}", self.base),
+            "created_at": since, "updated_at": since, "permissions": permissions.cloned().unwrap_or_default(),
         })
     }
 
@@ -38,6 +56,7 @@ impl Shapes<'_> {
 
     pub(super) fn repository(&self, repository: &Repository) -> Value {
         let (api, html) = (self.api(repository), self.html(repository));
+        let viewer = self.store.user(&super::identity::asker(self.store).login);
         let open = repository.issues.values().filter(|issue| issue.state == State::Open).count();
         let mut shape = object(json!({
             "id": repository.id, "node_id": format!("R_{}", repository.id), "name": repository.name,
@@ -52,14 +71,17 @@ impl Shapes<'_> {
         shape.extend(object(json!({
             "open_issues": open, "open_issues_count": open, "forks": 0, "forks_count": 0, "watchers": 0,
             "watchers_count": 0, "stargazers_count": 0, "network_count": 0, "subscribers_count": 0, "size": 1,
-            "has_issues": true, "has_projects": false, "has_wiki": false, "has_pages": false,
+            "has_issues": repository.has_issues, "has_projects": false, "has_wiki": false, "has_pages": false,
             "has_discussions": false, "has_downloads": true, "homepage": null, "language": null,
             "archived": false, "disabled": false, "mirror_url": null, "license": null, "topics": [],
             "allow_merge_commit": true, "allow_squash_merge": true, "allow_rebase_merge": true,
             "allow_auto_merge": false, "delete_branch_on_merge": false,
             "pushed_at": repository.pushes.last().map_or(repository.created_at, |push| push.at),
             "created_at": repository.created_at, "updated_at": repository.created_at,
-            "permissions": {"admin": true, "maintain": true, "push": true, "triage": true, "pull": true},
+            "permissions": {
+                "admin": viewer.may("admin"), "maintain": viewer.may("maintain"), "push": viewer.may("write"),
+                "triage": viewer.may("triage"), "pull": true,
+            },
         })));
         templates(&mut shape, &api);
         Value::Object(shape)
@@ -85,7 +107,7 @@ impl Shapes<'_> {
         let assignees: Vec<Value> = issue.assignees.iter().map(|login| self.user(login)).collect();
         let shape = json!({
             "id": issue.id, "number": issue.number, "title": issue.title, "body": issue.body,
-            "state": issue.state.name(), "locked": false, "active_lock_reason": null, "user": self.user(&issue.user),
+            "state": issue.state.name(), "locked": issue.locked, "active_lock_reason": issue.lock_reason, "user": self.user(&issue.user),
             "author_association": issue.author_association, "labels": self.labels(repository, issue),
             "assignee": assignees.first(), "assignees": assignees, "milestone": null,
             "comments": issue.comments.len(), "comments_url": format!("{issue_url}/comments"),
@@ -99,13 +121,14 @@ impl Shapes<'_> {
         let url = format!("{api}/issues/{}", issue.number);
         let page = if issue.pull.is_some() { "pull" } else { "issues" };
         let mut shape = self.common(repository, issue);
+        let (waits, parts) = relations::summaries(self.store, repository, issue);
         let closer = issue.events.iter().rev().find(|event| event.kind == "closed");
         shape.extend(object(json!({
             "url": url, "repository_url": api, "labels_url": format!("{url}/labels{{/name}}"),
             "events_url": format!("{url}/events"), "timeline_url": format!("{url}/timeline"),
             "html_url": format!("{}/{page}/{}", self.html(repository), issue.number),
             "node_id": format!("I_{}", issue.id), "state_reason": issue.state_reason,
-            "performed_via_github_app": null,
+            "performed_via_github_app": null, "issue_dependencies_summary": waits, "sub_issues_summary": parts,
             "closed_by": closer.filter(|_| issue.state == State::Closed).map(|event| self.user(&event.actor)),
             "reactions": {
                 "url": format!("{url}/reactions"), "total_count": 0, "+1": 0, "-1": 0, "laugh": 0,
@@ -163,7 +186,7 @@ impl Shapes<'_> {
             "id": comment.id, "node_id": format!("IC_{}", comment.id), "body": comment.body,
             "url": format!("{api}/issues/comments/{}", comment.id), "issue_url": format!("{api}/issues/{number}"),
             "html_url": format!("{}/issues/{number}#issuecomment-{}", self.html(repository), comment.id),
-            "user": self.user(&comment.user), "author_association": "COLLABORATOR",
+            "user": self.user(&comment.user), "author_association": comment.author_association,
             "performed_via_github_app": null,
             "created_at": comment.created_at, "updated_at": comment.updated_at,
         })
@@ -174,14 +197,19 @@ impl Shapes<'_> {
             "id": event.id, "node_id": format!("EV_{}", event.id), "event": event.kind,
             "url": format!("{}/issues/events/{}", self.api(repository), event.id),
             "actor": self.user(&event.actor), "commit_id": null, "commit_url": null,
-            "created_at": event.created_at, "performed_via_github_app": null,
+            "created_at": event.created_at,
+            "performed_via_github_app": event.app.as_deref().map_or(Value::Null, |slug| self.app_named(slug)),
         }));
         if let Some(subject) = &event.subject {
             if event.kind.ends_with("labeled") {
                 let label = repository.labels.iter().find(|label| same(&label.name, subject));
                 let color = label.map_or("ededed", |label| &label.color);
                 shape.insert("label".to_owned(), json!({"name": subject, "color": color}));
-            } else {
+            } else if event.kind == "renamed" {
+                shape.insert("rename".to_owned(), json!({"from": event.previous, "to": subject}));
+            } else if event.kind == "locked" {
+                shape.insert("lock_reason".to_owned(), json!(subject));
+            } else if event.kind.ends_with("assigned") {
                 shape.insert("assignee".to_owned(), self.user(subject));
                 shape.insert("assigner".to_owned(), self.user(&event.actor));
             }

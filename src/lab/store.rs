@@ -1,11 +1,14 @@
 //! What the rehearsal's GitHub knows, in memory.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::Failure;
 use super::faults::Fault;
+use super::identity::{App, Token};
+use super::limits::Meter;
 use crate::clock::Timestamp;
 
 /// Everything.
@@ -16,13 +19,17 @@ pub(super) struct Store {
     pub users: BTreeMap<String, User>,
     /// Who the token speaks for.
     pub viewer: String,
+    /// The scopes of the main token, where it is a classic one.
+    pub scopes: Option<Vec<String>>,
+    /// Tokens beside the main one.
+    pub tokens: Vec<Token>,
+    pub apps: Vec<App>,
+    pub meter: Meter,
     pub faults: Vec<Fault>,
     /// Requests by route, for tests that count them.
     pub routes: BTreeMap<String, u64>,
     /// Requests in order, the newest [`LOGGED`] of them.
     pub requests: Vec<Logged>,
-    /// Requests that count against the rate limit.
-    pub used: u64,
     /// The last id handed out; ids are unique across kinds, as nobody should rely on.
     pub last_id: u64,
 }
@@ -42,8 +49,52 @@ pub(super) struct Logged {
 pub(super) struct User {
     pub id: u64,
     pub login: String,
-    /// The exact role: admin, maintain, write, triage, read or none.
+    /// The role: admin, maintain, write, triage, read or none.
     pub permission: String,
+    /// An organisation's own role, which stands on `permission`.
+    pub role_name: Option<String>,
+    pub kind: Kind,
+    /// The account is gone: what it did has no author any more.
+    pub deleted: bool,
+}
+
+/// What an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    User,
+    Bot,
+    Mannequin,
+    Organization,
+}
+
+impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Bot => "Bot",
+            Self::Mannequin => "Mannequin",
+            Self::Organization => "Organization",
+        }
+    }
+
+    /// What a login is that nobody has declared.
+    pub(super) fn of(login: &str) -> Self {
+        if login.ends_with("[bot]") { Self::Bot } else { Self::User }
+    }
+}
+
+impl User {
+    /// Whether a role stands above or on the level of another.
+    pub(super) fn may(&self, role: &str) -> bool {
+        const ROLES: [&str; 6] = ["none", "read", "triage", "write", "maintain", "admin"];
+        let level = |role: &str| ROLES.iter().position(|one| *one == role).unwrap_or(0);
+        level(&self.permission) >= level(role)
+    }
+
+    /// The exact role, as `role_name` gives it.
+    pub(super) fn role(&self) -> &str {
+        self.role_name.as_deref().unwrap_or(&self.permission)
+    }
 }
 
 #[derive(Debug)]
@@ -52,15 +103,53 @@ pub(super) struct Repository {
     pub owner: String,
     pub name: String,
     pub default_branch: String,
+    /// Names it had before, `owner/name`: requests are redirected.
+    pub former: Vec<String>,
     pub private: bool,
+    pub has_issues: bool,
     /// Lists of issues are paged by cursor, as GitHub does for very long ones.
     pub cursors: bool,
     pub created_at: Timestamp,
     pub labels: Vec<Label>,
     /// Issues and pull requests, by number.
     pub issues: BTreeMap<u64, Issue>,
+    /// Issues that are not here any more.
+    pub gone: BTreeMap<u64, Gone>,
+    /// How long lists that are filtered by label lag behind.
+    pub lag: Duration,
     pub pushes: Vec<Push>,
     pub checks: Vec<CheckRun>,
+}
+
+/// Where an issue went.
+#[derive(Debug, Clone)]
+pub(super) enum Gone {
+    /// To another repository, under another number.
+    To(Reference),
+    Deleted,
+}
+
+/// An issue of any repository, here or elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reference {
+    pub owner: String,
+    pub name: String,
+    pub number: u64,
+}
+
+impl Reference {
+    /// `7` or `#7` in this repository, or `owner/name#7`.
+    pub(super) fn parse(text: &str, owner: &str, name: &str) -> Option<Self> {
+        let (place, number) = text.split_once('#').unwrap_or(("", text));
+        let (owner, name) = if place.is_empty() { (owner, name) } else { place.split_once('/')? };
+        Some(Self { owner: owner.to_owned(), name: name.to_owned(), number: number.parse().ok()? })
+    }
+}
+
+impl Serialize for Reference {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/{}#{}", self.owner, self.name, self.number))
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -88,6 +177,16 @@ pub(super) struct Issue {
     pub closed_at: Option<Timestamp>,
     pub comments: Vec<Comment>,
     pub events: Vec<Event>,
+    /// Who changed the body after it was written, oldest first.
+    pub edits: Vec<Edit>,
+    pub locked: bool,
+    /// `off-topic`, `too heated`, `resolved` or `spam`.
+    pub lock_reason: Option<String>,
+    pub blocked_by: Vec<Reference>,
+    pub sub_issues: Vec<Reference>,
+    /// The labels it had, until when: what a list that lags still sees.
+    #[serde(skip)]
+    pub labels_before: Vec<(Instant, Vec<String>)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull: Option<Pull>,
 }
@@ -138,11 +237,23 @@ pub(super) struct Comment {
     pub id: u64,
     pub user: String,
     pub body: String,
+    pub author_association: String,
+    pub minimized: bool,
+    pub edits: Vec<Edit>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// What happened to an issue: `labeled`, `unlabeled`, `closed`, `reopened`, `assigned`, `unassigned`…
+/// One change of a body.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Edit {
+    pub id: u64,
+    pub editor: String,
+    pub at: Timestamp,
+}
+
+/// What happened to an issue: `labeled`, `unlabeled`, `closed`, `reopened`, `assigned`, `unassigned`,
+/// `renamed`, `transferred`, `locked`, `unlocked`…
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Event {
     pub id: u64,
@@ -150,9 +261,15 @@ pub(super) struct Event {
     pub kind: String,
     pub actor: String,
     pub created_at: Timestamp,
-    /// The label or the assignee it is about.
+    /// The label or the assignee it is about; the new title; the reason of a lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// The old title; the repository an issue came from, `owner/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The App that did it for the actor, by its slug.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
 }
 
 /// One ref that a push changed; absent shas mean created or deleted.
@@ -208,98 +325,31 @@ impl Store {
             id: login.bytes().fold(10_000, |id, byte| id * 31 % 100_003 + u64::from(byte)),
             login: login.to_owned(),
             permission: "none".to_owned(),
+            role_name: None,
+            kind: Kind::of(login),
+            deleted: false,
         })
     }
+}
 
-    /// Takes note of something that happened to an issue, which is thereby updated.
-    pub(super) fn happened(
-        &mut self,
-        owner: &str,
-        name: &str,
-        number: u64,
-        now: Timestamp,
-        event: &str,
-        subject: Option<&str>,
-    ) -> Result<(), Failure> {
-        let id = self.next_id();
-        let actor = self.viewer.clone();
-        let issue = self.repository_mut(owner, name)?.issue_mut(number)?;
-        issue.updated_at = now;
-        let (kind, subject) = (event.to_owned(), subject.map(str::to_owned));
-        issue.events.push(Event { id, kind, actor, created_at: now, subject });
-        Ok(())
-    }
-
-    /// Opens or closes an issue; nothing happens when it is so already.
-    pub(super) fn set_state(
-        &mut self,
-        owner: &str,
-        name: &str,
-        number: u64,
-        now: Timestamp,
-        state: State,
-        reason: Option<&str>,
-    ) -> Result<(), Failure> {
-        let issue = self.repository_mut(owner, name)?.issue_mut(number)?;
-        if issue.state == state {
-            if reason.is_some() {
-                issue.state_reason = reason.map(str::to_owned);
-            }
-            return Ok(());
-        }
-        issue.state = state;
-        let is_issue = issue.pull.is_none();
-        let (closed_at, usual, event) = match state {
-            State::Closed => (Some(now), "completed", "closed"),
-            State::Open => (None, "reopened", "reopened"),
-        };
-        issue.closed_at = closed_at;
-        issue.state_reason = is_issue.then(|| reason.unwrap_or(usual).to_owned());
-        self.happened(owner, name, number, now, event, None)
-    }
-
-    /// Adds a label to an issue, making it first where the repository has none of that name.
-    pub(super) fn add_label(
-        &mut self,
-        owner: &str,
-        name: &str,
-        number: u64,
-        now: Timestamp,
-        label: &str,
-    ) -> Result<(), Failure> {
-        let id = self.next_id();
-        let repository = self.repository_mut(owner, name)?;
-        repository.issue(number)?;
-        let label = repository.label_named(label, id);
-        let issue = repository.issue_mut(number)?;
-        if issue.labels.iter().any(|one| same(one, &label)) {
-            return Ok(());
-        }
-        issue.labels.push(label.clone());
-        self.happened(owner, name, number, now, "labeled", Some(&label))
-    }
-
-    /// Takes a label off an issue; whether it was there.
-    pub(super) fn remove_label(
-        &mut self,
-        owner: &str,
-        name: &str,
-        number: u64,
-        now: Timestamp,
-        label: &str,
-    ) -> Result<bool, Failure> {
-        let issue = self.repository_mut(owner, name)?.issue_mut(number)?;
-        let before = issue.labels.len();
-        issue.labels.retain(|one| !same(one, label));
-        if issue.labels.len() == before {
-            return Ok(false);
-        }
-        self.happened(owner, name, number, now, "unlabeled", Some(label))?;
-        Ok(true)
+impl Issue {
+    /// The labels as a list sees them that lags behind.
+    pub(super) fn labels_listed(&self, lag: Duration) -> &[String] {
+        let past = |(until, _): &&(Instant, Vec<String>)| until.elapsed() < lag;
+        self.labels_before.iter().find(past).map_or(&self.labels, |(_, labels)| labels)
     }
 }
 
 impl Repository {
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+
+    /// Refuses where a repository has no issues.
+    pub(super) fn has_issues(&self) -> Result<(), Failure> {
+        if self.has_issues { Ok(()) } else { Err(Failure::gone("Issues are disabled for this repo")) }
+    }
+
     pub(super) fn issue(&self, number: u64) -> Result<&Issue, Failure> {
         self.issues.get(&number).ok_or_else(Failure::not_found)
     }
@@ -316,7 +366,8 @@ impl Repository {
 
     /// The number the next issue or pull request gets.
     pub(super) fn next_number(&self) -> u64 {
-        self.issues.keys().next_back().map_or(1, |number| number + 1)
+        let last = self.issues.keys().next_back().max(self.gone.keys().next_back());
+        last.map_or(1, |number| number + 1)
     }
 
     /// The label's name as the repository spells it; a new one is made with `id` and GitHub's grey.
