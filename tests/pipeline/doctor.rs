@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::House;
-use crate::app_server::AppServer;
+use crate::acme_app::{AcmeApp, Wish};
 use crate::support::ran::Ran;
+use crate::{House, Plan};
 
 /// The findings that are not ok: check and verdict.
 fn troubles(ran: &Ran) -> Vec<String> {
@@ -61,22 +61,39 @@ fn each_trouble_is_found() {
 }
 
 #[test]
+fn a_classic_token_is_judged_by_its_scopes() {
+    for (scopes, status, expected) in [
+        (json!(["repo"]), 0, vec![]),
+        (json!(["repo", "delete_repo"]), 0, vec!["token.scopes warning"]),
+        (json!(["gist"]), 1, vec!["token.scopes error", "token.scopes warning"]),
+    ] {
+        let house = House::new(&Plan { seed: json!({"scopes": scopes}), ..Plan::default() });
+        let ran = house.cq("doctor").run().ends(status, "");
+        let scoped: Vec<String> =
+            troubles(&ran).into_iter().filter(|found| found.starts_with("token.")).collect();
+        assert_eq!(scoped, expected, "{scopes}: {ran:?}");
+    }
+}
+
+#[test]
 fn an_app_is_told_what_it_lacks_and_what_it_need_not_have() {
-    let house = House::usual();
-    let server = AppServer::before(&house);
-    house.cq("init").args(["--labels"]).run();
-    server.run(house.cq("init")).args(["--labels"]).run().good();
-    let ran = server.run(house.cq("doctor")).run().quietly();
-    assert!(troubles(&ran).is_empty(), "{ran:?}");
-    server.inside().ahead = 3600;
-    server.inside().granted["administration"] = json!("write");
-    let ran = server.run(house.cq("doctor")).run().good();
-    assert_eq!(troubles(&ran), ["github.clock warning", "app.permissions warning"], "{ran:?}");
-    server.inside().ahead = 0;
-    server.inside().granted = json!({"metadata": "read", "issues": "write", "contents": "write"});
-    let ran = server.run(house.cq("doctor")).run().ends(1, "");
-    assert_eq!(troubles(&ran), ["app.permissions error"], "the token that is kept is older: {ran:?}");
-    server.run(house.cq("token")).args(["--revoke"]).run().good();
-    let ran = server.run(house.cq("doctor")).run().ends(1, "");
-    assert_eq!(troubles(&ran), ["token error"], "{ran:?}");
+    let of = |granted: Value, ahead: i64| {
+        let acme = AcmeApp::new(&Wish { granted, ahead, ..Wish::default() });
+        // The owner's own token makes the labels.
+        let app = json!(null);
+        acme.house.configure(|config| config["github"]["app"] = app);
+        acme.house.cq("init").args(["--labels"]).run().good();
+        acme.house.configure(|config| config["github"]["app"] = crate::acme_app::configured());
+        let ran = acme.cq("doctor").run();
+        (ran.status, troubles(&ran))
+    };
+    let enough = Wish::default().granted;
+    let strings = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+    assert_eq!(of(enough.clone(), 0), (0, vec![]));
+    assert_eq!(of(enough.clone(), 3600), (0, strings(&["github.clock warning"])));
+    let mut more = enough.clone();
+    more["administration"] = json!("write");
+    assert_eq!(of(more, 0), (0, strings(&["app.permissions warning"])));
+    let less = json!({"metadata": "read", "issues": "write", "contents": "write"});
+    assert_eq!(of(less, 0), (1, strings(&["token error"])));
 }

@@ -8,8 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acme_app;
 mod app;
-mod app_server;
 mod claims;
 mod disk;
 mod doctor;

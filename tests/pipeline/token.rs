@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use crate::House;
-use crate::app_server::AppServer;
+use crate::acme_app::AcmeApp;
+use crate::leaks::{Watch, forms};
 use crate::support::lab::TOKEN;
 
 #[test]
@@ -35,45 +36,44 @@ fn the_token_is_printed_with_what_is_known_of_it() {
     house.cq("token").args(["--revoke"]).run().ends(78, "only the token of a GitHub App");
 }
 
-/// Real git, a server that lets nobody in without a token, and the token nowhere but in git's memory.
+/// Real git, a private repository, and the token nowhere but in git's memory.
 #[test]
 fn git_gets_its_password_from_cq_token() {
-    let house = House::usual();
-    let server = AppServer::before(&house);
-    let url = format!("{}/acme/widgets.git", server.address);
+    let acme = AcmeApp::usual();
+    let (house, address) = (&acme.house, acme.house.lab.address());
+    let url = format!("{address}/acme/widgets.git");
     let helper = ["-c", "credential.helper=", "-c", "credential.helper=!cq-token"];
     let clone = |name: &str| ["clone".to_owned(), "--quiet".to_owned(), url.clone(), house.text_of(name)];
 
-    let refused = server.run(house.program("git")).env("GIT_TERMINAL_PROMPT", "0").args(clone("none")).run();
+    let refused = acme.program("git").env("GIT_TERMINAL_PROMPT", "0").args(clone("none")).run();
     assert_ne!(refused.status, 0, "the server lets nobody in");
-    server.run(house.program("git")).args(helper).args(clone("helped")).run().quietly();
-    let asked = server.run(house.program("git")).env("GIT_ASKPASS", "cq-token").args(clone("asked"));
-    asked.run().quietly();
-    let token = server.inside().live[0].clone();
+    let token = acme.cq("token").args(["--plain"]).run().quietly().stdout.trim_end().to_owned();
+    let watch = Watch::for_any_of(forms(&token).to_vec());
+    acme.program("git").args(helper).args(clone("helped")).run().quietly();
+    acme.program("git").env("GIT_ASKPASS", "cq-token").args(clone("asked")).run().quietly();
+    watch.end();
     for name in ["helped", "asked"] {
         assert!(house.place(name).join("README.md").exists());
         let config = fs::read_to_string(house.place(name).join(".git/config")).unwrap();
         assert!(!config.contains(&token) && !config.contains("x-access-token"), "{config}");
     }
 
-    let authority = server.address.trim_start_matches("http://").to_owned();
-    let get = |question: String| server.run(house.cq("token")).args(["get"]).fed(question).quietly().stdout;
-    let ours =
-        get(format!("capability[]=authtype\nprotocol=http\nhost={authority}\npath=acme/widgets.git\n\n"));
+    let authority = house.lab.authority();
+    let get = |question: String| acme.cq("token").args(["get"]).fed(question).quietly().stdout;
+    let path = "path=acme/widgets.git";
+    let ours = get(format!("capability[]=authtype\nprotocol=http\nhost={authority}\n{path}\n\n"));
     let lines: Vec<&str> = ours.lines().collect();
     assert_eq!(lines[..2], ["username=x-access-token", format!("password={token}").as_str()]);
     assert!(lines[2].starts_with("password_expiry_utc="), "{lines:?}");
-    for (protocol, host) in [("https", authority.as_str()), ("http", "github.com"), ("http", "127.0.0.1:1")] {
+    for (protocol, host) in [("https", authority), ("http", "github.com"), ("http", "127.0.0.1:1")] {
         assert_eq!(get(format!("protocol={protocol}\nhost={host}\n\n")), "", "{protocol}://{host}");
     }
     for other in ["store", "erase"] {
-        server.run(house.cq("token")).args([other]).fed("protocol=https\nhost=github.com\n\n").quietly();
+        acme.cq("token").args([other]).fed("protocol=https\nhost=github.com\n\n").quietly();
     }
-    let ask = |question: &str| server.run(house.cq("token")).args([question]).run();
-    let username = ask(&format!("Username for '{}': ", server.address)).quietly().stdout;
-    assert_eq!(username, "x-access-token\n");
-    let denied =
-        ask("Password for 'https://x-access-token@github.com': ").ends(77, "not the configured server");
-    assert_eq!(denied.stdout, "");
+    let ask = |question: &str| acme.cq("token").args([question]).run();
+    assert_eq!(ask(&format!("Username for '{address}': ")).quietly().stdout, "x-access-token\n");
+    let denied = ask("Password for 'https://x-access-token@github.com': ");
+    assert_eq!(denied.ends(77, "not the configured server").stdout, "");
     ask("Password: ").ends(2, "expected get, store or erase");
 }

@@ -139,10 +139,10 @@ mod tests {
 
     use super::*;
 
-    const PKCS1: &str = include_str!("../../../tests/data/app/rsa-2048.pkcs1.pem");
+    const PKCS1: &str = include_str!("../../../tests/data/github-app.pem");
     const PKCS8: &str = include_str!("../../../tests/data/app/rsa-2048.pkcs8.pem");
     const SHORT: &str = include_str!("../../../tests/data/app/rsa-1024.pkcs1.pem");
-    const PUBLIC: &str = include_str!("../../../tests/data/app/rsa-2048.public.pem");
+    const PUBLIC: &str = include_str!("../../../tests/data/github-app.pub.pem");
 
     #[test]
     fn both_forms_of_a_key_sign_the_same_and_nothing_else_is_a_key() {

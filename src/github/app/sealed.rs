@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn identity(repo: &str, installation: Option<u64>) -> Identity {
-        let pem = include_str!("../../../tests/data/app/rsa-2048.pkcs1.pem");
+        let pem = include_str!("../../../tests/data/github-app.pem");
         let key = Key::parse(pem).unwrap();
         Identity { id: "7".into(), key, installation, repo: repo.into(), permissions: needed() }
     }
