@@ -24,6 +24,8 @@ pub enum UsedBy {
     GitHub,
     /// Those that start agents.
     Agents,
+    /// The one that receives webhooks.
+    Webhook,
 }
 
 macro_rules! variables {
@@ -52,6 +54,7 @@ variables! {
     GITHUB_SERVER_URL, GitHub, "the address of the web pages and of git (https://github.com)";
     HTTPS_PROXY, GitHub, "the proxy for https (also https_proxy; http_proxy and no_proxy likewise)";
     SSL_CERT_FILE, GitHub, "certificate authorities to trust, for GitHub and for git";
+    CQ_WEBHOOK_SECRET, Webhook, "the secret of GitHub's webhook where the configuration names none; never handed to an agent or a check";
     ANTHROPIC_API_KEY, Agents, "handed to the agent where the configuration names no key";
 }
 

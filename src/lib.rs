@@ -12,8 +12,8 @@
 //! 5. [`state`]: the only place for locks and durable writes. [`config`]. [`schema`]: what the files look like.
 //! 6. [`record`]: the record and its lifecycle, pure.
 //! 7. The edges of the process, each the only place of its kind: [`process`] (programs), [`output`] (stdout and
-//!    stderr), [`environment`], [`clock`]. [`redact`] and [`sanitize`] guard what goes out. [`error`]: kinds and
-//!    exit statuses.
+//!    stderr), [`environment`], [`clock`]. [`redact`] and [`sanitize`] guard what goes out, [`visible`]
+//!    what comes in. [`error`]: kinds and exit statuses.
 
 pub mod agent;
 pub mod claims;
@@ -37,3 +37,4 @@ pub mod session;
 pub mod state;
 pub mod upkeep;
 pub mod view;
+pub mod visible;

@@ -6,14 +6,69 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a terminal could act on the character, or a person could not see it.
+/// Why a character cannot be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    /// C0, C1 and DEL; line breaks and tabs are among them.
+    Control,
+    /// Turns the direction of writing.
+    Bidi,
+    /// Of no width: joiners, fillers, separators, annotation and shorthand controls.
+    Invisible,
+    /// U+E0000 and what follows: a second, unseen ASCII.
+    Tag,
+    /// Picks a glyph; a row of them spells bytes.
+    VariationSelector,
+    /// As wide as a letter, and empty.
+    Blank,
+    /// Has a glyph only where a font says so.
+    PrivateUse,
+    /// Will never be a character.
+    Noncharacter,
+}
+
+/// The one table of what a person cannot see. Source: Unicode's default-ignorable code points and format controls,
+/// and the blanks that pass for letters.
+pub fn hidden(c: char) -> Option<Hidden> {
+    Some(match c {
+        c if c.is_control() => Hidden::Control,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}' => {
+            Hidden::Bidi
+        }
+        '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{fffc}' | '\u{13441}'
+        | '\u{13442}' | '\u{16fe4}' | '\u{1d159}' => Hidden::Blank,
+        '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {
+            Hidden::VariationSelector
+        }
+        '\u{00ad}'
+        | '\u{034f}'
+        | '\u{070f}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200d}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{2060}'..='\u{2065}'
+        | '\u{feff}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{13430}'..='\u{13440}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' => Hidden::Invisible,
+        '\u{e0000}'..='\u{e0fff}' => Hidden::Tag,
+        '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{ffffd}' | '\u{100000}'..='\u{10fffd}' => {
+            Hidden::PrivateUse
+        }
+        '\u{fdd0}'..='\u{fdef}' => Hidden::Noncharacter,
+        c if u32::from(c) & 0xfffe == 0xfffe => Hidden::Noncharacter,
+        _ => return None,
+    })
+}
+
+/// Whether a terminal could act on the character, or a person could not see it. The selectors of U+FE00 and on stay:
+/// ordinary emoji carry them.
 pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    !matches!(c, '\u{fe00}'..='\u{fe0f}') && hidden(c).is_some()
 }
 
 /// One line of text, safe to show: every hidden character, line breaks and tabs included, as an escape.

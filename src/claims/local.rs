@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Claimed, Claims, Terms, branch_name, lost};
 use crate::error::{Error, Kind, Result};
+use crate::record::trust::content_sha256;
 use crate::record::{Claim, Extra, Record, Status};
 use crate::state::events::Event;
 use crate::state::{Change, Locked, State, instances, not_in_flight, owner};
@@ -55,7 +56,7 @@ impl Local {
         Err(Error::new(Kind::Internal, "no instance number is free"))
     }
 
-    fn new_claim(&self, number: u64, instance: String, terms: &Terms) -> Claim {
+    fn new_claim(&self, number: u64, text: Option<String>, instance: String, terms: &Terms) -> Claim {
         let now = self.state.clock().now();
         Claim {
             token: Uuid::new_v4().to_string(),
@@ -64,6 +65,7 @@ impl Local {
             branch: branch_name(number, now),
             base: terms.base.clone(),
             base_sha: None,
+            content_sha256: text,
             attempt: 1,
             claimed_at: now,
             lease_expires_at: now + self.lease,
@@ -100,7 +102,7 @@ impl Claims for Local {
             feedback: Vec::new(),
             history: Vec::new(),
             reasons: Vec::new(),
-            claim: Some(self.new_claim(wish.number, instance, terms)),
+            claim: Some(self.new_claim(wish.number, Some(content_sha256(&wish.issue)), instance, terms)),
             ..wish
         };
         record.transition(Status::Queued, self.state.command(), "claimed", self.state.clock().now())?;

@@ -31,6 +31,7 @@ mod stop;
 mod supervise;
 mod token;
 mod umbrella;
+mod webhook;
 
 pub use claim::Claim;
 pub use cleanup::Cleanup;
@@ -48,6 +49,7 @@ pub use stop::Stop;
 pub use supervise::Supervise;
 pub use token::Token;
 pub use umbrella::Umbrella;
+pub use webhook::Webhook;
 
 /// What the manual says of a command beyond its arguments.
 #[derive(Debug)]
@@ -74,11 +76,12 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 16] = [
+pub const PAGES: [&Page; 17] = [
     &umbrella::PAGE,
     &init::PAGE,
     &doctor::PAGE,
     &fetch::PAGE,
+    &webhook::PAGE,
     &claim::PAGE,
     &spawn::PAGE,
     &supervise::PAGE,

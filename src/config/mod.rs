@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::eligibility::Rules;
+use crate::record::trust::Policy;
 
 mod sections;
 mod text;
@@ -19,7 +20,7 @@ mod unknown;
 
 pub use sections::{
     AgentName, App, AppId, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile,
-    PullRequests, Queue, Workspace,
+    PullRequests, Queue, Trust, Webhook, Workspace,
 };
 pub use text::Text;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub schema: Option<String>,
     /// The repository on GitHub, and which of its issues are taken.
     pub github: GitHub,
+    /// Whose word lets an issue's text reach an agent.
+    pub trust: Trust,
     /// How many issues at once, how often, how long.
     pub queue: Queue,
     /// The agent's account and limits.
@@ -57,6 +60,8 @@ pub struct Config {
     pub quality_gates: Vec<Gate>,
     /// What pull requests look like.
     pub pull_request: PullRequests,
+    /// Where GitHub's webhooks arrive, and the secret that they are signed with.
+    pub webhook: Webhook,
 }
 
 /// A configuration, and where it came from.
@@ -115,6 +120,16 @@ impl Config {
             labels: self.github.labels.clone(),
             exclude: self.github.exclude_labels.clone(),
             priorities: self.github.priority_labels.clone(),
+        }
+    }
+
+    /// Who may approve an issue's text.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            minimum: self.trust.minimum_permission,
+            labels: self.github.labels.clone(),
+            trusted_bots: self.trust.trusted_bots.clone(),
+            custom_roles: self.trust.custom_roles.clone(),
         }
     }
 }
@@ -217,6 +232,7 @@ fn is_repository(full: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::trust::Role;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
         variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -276,6 +292,25 @@ mod tests {
         let text = r#"{"queue":{"maxConcurrentIssues":9,"timeoutMinutes":30},"claude":{"maxInstances":2,"timeoutMinutes":60}}"#;
         let config = Config::parse(text).unwrap();
         assert_eq!((config.capacity(), config.timeout_minutes()), (2, 30));
+    }
+
+    #[test]
+    fn the_policy_asks_for_write_unless_told_otherwise() {
+        let policy = |text: &str| Config::parse(text).map(|config| config.policy());
+        let plain = Policy { labels: vec!["claude-ready".into()], ..Policy::default() };
+        assert_eq!(policy("{}").unwrap(), plain);
+        assert_eq!(plain.minimum, Role::Write);
+        let text = r#"{"trust":{"minimumPermission":"triage","trustedBots":["x[bot]"],"customRoles":{"Lead":"maintain"}}}"#;
+        let told = policy(text).unwrap();
+        assert_eq!((told.minimum, told.role("Lead")), (Role::Triage, Role::Maintain));
+        assert_eq!(told.trusted_bots, ["x[bot]"]);
+        for text in [
+            r#"{"trust":{"minimumPermission":"none"}}"#,
+            r#"{"trust":{"minimumPermission":"push"}}"#,
+            r#"{"trust":{"customRoles":{"Lead":"none"}}}"#,
+        ] {
+            assert!(policy(text).unwrap_err().to_string().starts_with("'trust."), "{text}");
+        }
     }
 
     #[test]

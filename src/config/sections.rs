@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Text;
+use crate::record::trust::Role;
 
 /// The repository on GitHub.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +83,19 @@ pub enum AppId {
     Number(u64),
     /// The client id.
     Client(Text),
+}
+
+/// Whose word lets an issue's text reach an agent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Trust {
+    /// The least permission of a person whose label approves an issue; `read` is everybody on a public repository.
+    pub minimum_permission: Role,
+    /// Bots, with or without `[bot]`, whose labels and edits count like those of such a person; also the apps that
+    /// people act through.
+    pub trusted_bots: Vec<String>,
+    /// A role of the organisation's own, as GitHub writes it → the role it is based on; others count as none.
+    pub custom_roles: BTreeMap<String, Role>,
 }
 
 /// How many issues at once, how often, how long.
@@ -256,4 +270,29 @@ pub struct PullRequests {
     pub draft: bool,
     /// Labels to put on them.
     pub labels: Vec<String>,
+}
+
+/// Where GitHub's webhooks arrive, and the secret that they are signed with.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Webhook {
+    /// The hook's secret, best as `${CQ_WEBHOOK_SECRET}`, which is looked at where none is given.
+    pub secret: Option<Text>,
+    /// The secret before this one, accepted too while a rotation is under way.
+    pub previous_secret: Option<Text>,
+    /// The address and port to listen on.
+    pub listen: Text,
+    /// The only path that is answered.
+    pub path: Text,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            previous_secret: None,
+            listen: Text::from("127.0.0.1:8477"),
+            path: Text::from("/webhook"),
+        }
+    }
 }

@@ -72,8 +72,8 @@ pub enum Lesson {
     Primary(Timestamp),
     /// A secondary limit; for so many seconds, where GitHub says it.
     Secondary(Option<i64>),
-    /// No answer, or a server's error, to a request that was sent then.
-    Failed(Timestamp),
+    /// No answer, or a server's error.
+    Failed,
 }
 
 /// What is left of a primary limit.
@@ -152,6 +152,7 @@ pub struct Budget {
 #[serde(default)]
 struct Account {
     quota: Option<Quota>,
+    refused_at: Option<Timestamp>,
     minute_began: Option<Timestamp>,
     points: u32,
 }
@@ -251,12 +252,12 @@ impl Budget {
         account.points += points(demand);
     }
 
-    /// Takes note of what became of a request.
-    pub fn learn(&mut self, resource: Resource, lesson: Lesson, now: Timestamp) {
+    /// Takes note of what became of a request that was sent a while ago.
+    pub fn learn(&mut self, resource: Resource, lesson: Lesson, sent: Timestamp, now: Timestamp) {
         match lesson {
             // Requests that were under way together fail together, for one reason.
-            Lesson::Failed(sent) if self.failed_at.is_some_and(|failed| sent <= failed) => return,
-            Lesson::Failed(_) => {
+            Lesson::Failed if self.failed_at.is_some_and(|failed| sent <= failed) => return,
+            Lesson::Failed => {
                 self.failures += 1;
                 (self.failed_at, self.probe_since) = (Some(now), None);
                 if self.failures >= FAILURES {
@@ -267,8 +268,10 @@ impl Budget {
                 return;
             }
             Lesson::Answered(quota) => {
-                if let Some(quota) = quota {
-                    self.account(resource).quota = Some(quota);
+                let account = self.account(resource);
+                // What was on its way when another request was refused knows nothing of it.
+                if account.refused_at.is_none_or(|refused| sent > refused) {
+                    account.quota = quota.or(account.quota);
                 }
                 let forgiven = |until| now - until >= TimeDelta::seconds(FORGIVEN_SECONDS);
                 if self.secondary_until.is_some_and(forgiven) {
@@ -276,7 +279,8 @@ impl Budget {
                 }
             }
             Lesson::Primary(reset) => {
-                self.account(resource).quota = Some(Quota { remaining: 0, reset });
+                let account = self.account(resource);
+                (account.quota, account.refused_at) = (Some(Quota { remaining: 0, reset }), Some(now));
             }
             Lesson::Secondary(seconds) => {
                 let doubled = SECONDARY_SECONDS << self.secondary_times.min(16);

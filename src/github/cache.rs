@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::credential::digest;
 use crate::state::{durable, make_private};
 
 /// Answers that nobody asked for in this time are swept.
@@ -40,11 +41,8 @@ impl Cache {
     }
 
     fn file(&self, of: &str, url: &Url) -> PathBuf {
-        use ring::digest::{SHA256, digest};
-
-        let digest = digest(&SHA256, format!("{of}\n{url}").as_bytes());
-        let name: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(name + ".json")
+        let name = digest(&format!("{of}\n{url}"));
+        self.folder.join(format!("{name:032x}.json"))
     }
 
     /// What is known of an address. Unreadable is unknown.

@@ -10,10 +10,10 @@ use url::{Origin, Url};
 
 use super::budget::{Demand, Effect, Resource};
 use super::cache::{Cache, Kept};
-use super::credential::Credential;
+use super::credential::{Credential, digest};
 use super::limiter::Limiter;
 use super::verdict::{Verdict, judge};
-use super::wire::{Broken, Sent, Wire};
+use super::wire::{Sent, Wire};
 use super::{Endpoints, budget, links};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -97,18 +97,15 @@ struct Request<'a> {
     demand: Demand,
 }
 
-/// What one exchange came to.
-enum Exchanged {
-    Answered(Answer),
-    Unchanged,
-}
-
 impl Client {
     /// A client; without a credential it can only read what is public.
     pub fn new(access: Access) -> Result<Self> {
         let Access { endpoints, version, credential, redactor, cache, timeout, pause, patience, told_by } =
             access;
-        let mut limiter = Limiter::new(cache.as_deref(), &credential.identity()?, pause, patience);
+        // Each server has limits of its own.
+        let account = format!("{} {}", endpoints.api, credential.identity()?);
+        let account = format!("{:032x}", digest(&account));
+        let mut limiter = Limiter::new(cache.as_deref(), &account, pause, patience);
         limiter.told_by = told_by;
         let cache = cache.as_deref().map(Cache::below);
         Ok(Self { wire: Wire::new(timeout), endpoints, version, credential, redactor, cache, limiter })
@@ -152,22 +149,18 @@ impl Client {
 
     /// Reads; nothing is kept of it.
     pub fn get_fresh(&self, url: &Url) -> Result<Answer> {
-        match self.read(url, None)? {
-            Exchanged::Answered(answer) => Ok(answer),
-            Exchanged::Unchanged => Err(unasked(url)),
-        }
+        self.read(url, None)?.ok_or_else(|| unasked(url))
     }
 
     /// Reads what is not as it was when the server gave this ETag; none where it is.
     pub fn get_if_changed(&self, url: &Url, etag: Option<&str>) -> Result<Option<Answer>> {
         match self.read(url, etag)? {
-            Exchanged::Answered(answer) => Ok(Some(answer)),
-            Exchanged::Unchanged if etag.is_some() => Ok(None),
-            Exchanged::Unchanged => Err(unasked(url)),
+            None if etag.is_none() => Err(unasked(url)),
+            answer => Ok(answer),
         }
     }
 
-    fn read(&self, url: &Url, known: Option<&str>) -> Result<Exchanged> {
+    fn read(&self, url: &Url, known: Option<&str>) -> Result<Option<Answer>> {
         let demand = Demand { resource: Resource::Core, effect: Effect::Read };
         self.exchange(&Request { method: "GET", url, body: None, known, demand }, &Repeat::Harmless)
     }
@@ -210,10 +203,7 @@ impl Client {
         let body = body.map(Value::to_string);
         let demand = Demand { resource: Resource::Core, effect };
         let request = Request { method, url, body: body.as_deref(), known: None, demand };
-        match self.exchange(&request, repeat)? {
-            Exchanged::Answered(answer) => Ok(answer),
-            Exchanged::Unchanged => Err(unasked(url)),
-        }
+        self.exchange(&request, repeat)?.ok_or_else(|| unasked(url))
     }
 
     /// Asks GraphQL. Gives `data` and `errors` as they came: some of what was asked for may be missing.
@@ -222,19 +212,18 @@ impl Client {
         let demand = Demand { resource: Resource::GraphQl, effect: Effect::Read };
         let url = &self.endpoints.graphql;
         let request = Request { method: "POST", url, body: Some(&body), known: None, demand };
-        match self.exchange(&request, &Repeat::Harmless)? {
-            Exchanged::Answered(answer) => Ok(answer.body),
-            Exchanged::Unchanged => Err(unasked(url)),
-        }
+        let answer = self.exchange(&request, &Repeat::Harmless)?.ok_or_else(|| unasked(url))?;
+        Ok(answer.body)
     }
 
-    fn exchange(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Exchanged> {
+    /// None where nothing has changed.
+    fn exchange(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Option<Answer>> {
         let doing = if request.demand.effect == Effect::Read { "read" } else { "write" };
         self.tries(request, repeat)
             .map_err(|error| error.context(format!("cannot {doing} '{}'", shown(request.url))))
     }
 
-    fn tries(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Exchanged> {
+    fn tries(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Option<Answer>> {
         let (mut troubles, mut limits, mut renewed) = (0, 0, false);
         let mut last: Option<Error> = None;
         loop {
@@ -244,8 +233,8 @@ impl Client {
             }
             let token = self.credential.token()?;
             let error = match self.once(request, token.as_deref()) {
-                (Verdict::Good(body), headers) => return Ok(Exchanged::Answered(answer(body, &headers))),
-                (Verdict::Unchanged, _) => return Ok(Exchanged::Unchanged),
+                (Verdict::Good(body), headers) => return Ok(Some(answer(body, &headers))),
+                (Verdict::Unchanged, _) => return Ok(None),
                 (Verdict::Refused(error), _) => return Err(error),
                 (Verdict::NotSignedIn(error), _) => {
                     // An App's token lasts an hour, and may end between two requests.
@@ -274,7 +263,7 @@ impl Client {
             if let Repeat::Unless(look) = repeat
                 && let Some(body) = look()?
             {
-                return Ok(Exchanged::Answered(Answer { body, ..Answer::default() }));
+                return Ok(Some(Answer { body, ..Answer::default() }));
             }
         }
     }
@@ -294,13 +283,15 @@ impl Client {
         match self.wire.send(&sent) {
             Ok(reply) => {
                 let reply = reply.masked(&self.redactor);
-                let (verdict, lesson) = judge(&reply, token.is_some(), began, Clock::System.now_exact());
-                self.limiter.learn(resource, lesson);
+                let (verdict, lesson) = judge(&reply, token.is_some(), Clock::System.now_exact());
+                self.limiter.learn(resource, lesson, began);
                 (verdict, reply.headers)
             }
             Err(error) => {
-                let refused = matches!(error, Broken::TooLong | Broken::Redirect(_));
-                self.limiter.learn(resource, budget::Lesson::Failed(began));
+                let refused = error.will_stay();
+                if !refused {
+                    self.limiter.learn(resource, budget::Lesson::Failed, began);
+                }
                 let error = Error::because(Kind::Unavailable, error, "no answer");
                 let verdict = if refused { Verdict::Refused(error) } else { Verdict::Trouble(error) };
                 (verdict, HeaderMap::new())

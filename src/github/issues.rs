@@ -3,38 +3,40 @@
 use serde_json::Value;
 
 use super::Client;
+use super::lists::is_pull_request;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::{Issue, Record};
 
-/// Open issues with a label (any, if none), oldest first, pull requests left out. `each` gets every page's
-/// issues; new ones that arrive meanwhile can show an issue twice.
-pub fn open(client: &Client, repo: &str, label: Option<&str>, mut each: impl FnMut(Record)) -> Result<()> {
-    // Ascending by creation: what is opened meanwhile comes last and shifts no page.
-    let mut query = vec![("state", "open"), ("sort", "created"), ("direction", "asc"), ("per_page", "100")];
-    query.extend(label.map(|label| ("labels", label)));
-    let first = client.address(&format!("repos/{repo}/issues"), &query)?;
-    client.pages(first, |page| {
-        let issues =
-            page.as_array().ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not a list"))?;
-        for issue in issues.iter().filter(|issue| !is_pull_request(issue)) {
-            each(from_json(issue, Some(repo))?);
-        }
-        Ok(())
-    })
-}
-
 /// One issue as it is now.
 pub fn get(client: &Client, repo: &str, number: u64) -> Result<Record> {
-    let url = client.address(&format!("repos/{repo}/issues/{number}"), &[])?;
-    let issue = client.get(&url)?.body;
-    if is_pull_request(&issue) {
-        return Err(Error::new(Kind::Failed, format!("#{number} of {repo} is a pull request, not an issue")));
-    }
-    from_json(&issue, Some(repo))
+    from_json(&item(client, repo, number)?, Some(repo))
 }
 
-fn is_pull_request(issue: &Value) -> bool {
-    issue.get("pull_request").is_some_and(|value| !value.is_null())
+/// One issue as it is now, as GitHub writes it.
+pub(super) fn item(client: &Client, repo: &str, number: u64) -> Result<Value> {
+    let url = client.address(&format!("repos/{repo}/issues/{number}"), &[])?;
+    let issue = client.get(&url)?.body;
+    let refuse = |what: String| Err(Error::new(Kind::Failed, format!("#{number} of {repo} {what}")));
+    if is_pull_request(&issue) {
+        return refuse("is a pull request, not an issue".to_owned());
+    }
+    // The redirect of an issue that was transferred leads to another repository's, and to another number.
+    let place = repo_of(issue["url"].as_str().unwrap_or_default());
+    let is_here = place.as_deref().is_none_or(|place| place.eq_ignore_ascii_case(repo));
+    if issue["number"].as_u64() != Some(number) || !(is_here || is_renamed(client, repo, place.as_deref())?) {
+        return refuse(format!(
+            "was transferred to {}",
+            issue["html_url"].as_str().unwrap_or("another repository")
+        ));
+    }
+    Ok(issue)
+}
+
+/// Whether `place` is what `repo` is called now.
+fn is_renamed(client: &Client, repo: &str, place: Option<&str>) -> Result<bool> {
+    let known = client.get(&client.address(&format!("repos/{repo}"), &[])?)?.body;
+    let name = known["full_name"].as_str();
+    Ok(name.zip(place).is_some_and(|(name, place)| name.eq_ignore_ascii_case(place)))
 }
 
 /// The issues of a file: an array, an object with `items` (search), one object, or one object a line. Each
@@ -107,6 +109,7 @@ pub fn from_json(value: &Value, repo: Option<&str>) -> Result<Record> {
         assignees: names(&value["assignees"], "login"),
         created_at: time("created_at", "createdAt")?,
         updated_at: time("updated_at", "updatedAt")?,
+        comments: Vec::new(),
         extra: serde_json::Map::new(),
     };
     Ok(Record::new(repo, number, issue))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::budget::{Budget, Demand, Leave, Lesson, Resource, Turn, Why};
-use crate::clock::{Clock, stamp};
+use crate::clock::{Clock, Timestamp, stamp};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::output;
 use crate::state::{durable, lock};
@@ -65,7 +65,8 @@ impl Limiter {
         let result = change(&mut budget);
         if budget != before {
             let text = serde_json::to_vec(&budget).or_fail(Kind::Internal, || "cannot write the limits")?;
-            durable::replace_cheaply(file, &text)?;
+            // A disk that is full stops what matters soon enough; it must not stop a look at GitHub.
+            let _ = durable::replace_cheaply(file, &text);
         }
         Ok(result)
     }
@@ -109,7 +110,7 @@ impl Limiter {
 
     /// Takes note of what became of a request. What cannot be written down is not worth an error: the request is
     /// over.
-    pub(super) fn learn(&self, resource: Resource, lesson: Lesson) {
-        let _ = self.change(|budget| budget.learn(resource, lesson, CLOCK.now_exact()));
+    pub(super) fn learn(&self, resource: Resource, lesson: Lesson, sent: Timestamp) {
+        let _ = self.change(|budget| budget.learn(resource, lesson, sent, CLOCK.now_exact()));
     }
 }

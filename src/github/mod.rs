@@ -9,19 +9,29 @@ use crate::environment::{self, Environment, Variable};
 use crate::error::{Error, Kind, OrFail, Result};
 
 pub mod app;
+pub mod blockers;
 pub mod budget;
 mod cache;
 pub mod client;
 pub mod credential;
+pub mod details;
+mod document;
 pub mod helper;
 pub mod issues;
 pub mod labels;
 mod limiter;
 mod links;
+mod lists;
+mod parallel;
 pub mod permissions;
 pub mod pulls;
+pub mod roles;
+pub mod signature;
+pub mod snapshot;
 pub mod sources;
+pub mod sync;
 mod verdict;
+pub mod webhook;
 mod wire;
 
 pub use client::{Access, Client, Probe, Repeat};
@@ -51,9 +61,12 @@ impl Endpoints {
             }
             Err(Error::new(Kind::Config, format!("{}: '{text}' is neither http nor https", variable.name)))
         };
+        let api = address(&environment::GITHUB_API_URL, "https://api.github.com")?;
+        // GitHub Enterprise Server has REST below /api/v3 and GraphQL at /api/graphql.
+        let beside = api.as_str().trim_end_matches('/').trim_end_matches("/v3").to_owned() + "/graphql";
         Ok(Self {
-            api: address(&environment::GITHUB_API_URL, "https://api.github.com")?,
-            graphql: address(&environment::GITHUB_GRAPHQL_URL, "https://api.github.com/graphql")?,
+            graphql: address(&environment::GITHUB_GRAPHQL_URL, &beside)?,
+            api,
             server: address(&environment::GITHUB_SERVER_URL, "https://github.com")?,
         })
     }

@@ -38,7 +38,7 @@ pub(super) enum Verdict {
 
 /// Judges an answer; with what the budget learns from it. `sent` and `now` are this machine's clock; moments in the answer are
 /// the server's, and are moved by the difference that its `Date` shows.
-pub(super) fn judge(reply: &Reply, signed_in: bool, sent: Timestamp, now: Timestamp) -> (Verdict, Lesson) {
+pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict, Lesson) {
     let headers = &reply.headers;
     let skew = date(headers).map_or(TimeDelta::zero(), |date| now - date);
     let quota = quota(headers, skew);
@@ -58,10 +58,9 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, sent: Timestamp, now: Timest
                 }
                 None => (Verdict::Good(body), answered),
             },
-            None => (
-                Verdict::Trouble(Error::new(Kind::Unavailable, "the answer is not JSON")),
-                Lesson::Failed(sent),
-            ),
+            None => {
+                (Verdict::Trouble(Error::new(Kind::Unavailable, "the answer is not JSON")), Lesson::Failed)
+            }
         };
     }
     let refusal = Refusal { status, message: message(body.as_ref()) };
@@ -78,7 +77,7 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, sent: Timestamp, now: Timest
     let verdict = match status {
         408 | 500.. => {
             let error = Error::because(Kind::Unavailable, refusal, "GitHub is in trouble");
-            return (Verdict::Trouble(error), Lesson::Failed(sent));
+            return (Verdict::Trouble(error), Lesson::Failed);
         }
         401 => Verdict::NotSignedIn(
             Error::because(Kind::NotPermitted, refusal, "not signed in")
@@ -126,17 +125,17 @@ fn is_limit(message: &str, quota: Option<Quota>, headers: &HeaderMap) -> bool {
 }
 
 fn limited(refusal: Refusal, headers: &HeaderMap, quota: Option<Quota>, now: Timestamp) -> (Verdict, Lesson) {
-    // Secondary refusals usually leave some of the primary limit.
+    // Secondary refusals usually leave some of the primary limit, and say what they are.
     let secondary = refusal.message.to_lowercase().contains("secondary");
-    let (lesson, until, what) = match quota {
-        Some(quota) if quota.remaining == 0 && quota.reset > now && !secondary => {
-            (Lesson::Primary(quota.reset), Some(quota.reset), "the rate limit is used up")
+    let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
+    let seconds = number(headers, "retry-after");
+    let after = seconds.map(|seconds| now + TimeDelta::seconds(seconds));
+    let reset = quota.map(|quota| quota.reset).or(after).filter(|reset| *reset > now);
+    let (lesson, until, what) = match reset {
+        Some(reset) if used_up && !secondary => {
+            (Lesson::Primary(reset), Some(reset), "the rate limit is used up")
         }
-        _ => {
-            let seconds = number(headers, "retry-after");
-            let until = seconds.map(|seconds| now + TimeDelta::seconds(seconds));
-            (Lesson::Secondary(seconds), until, "a secondary rate limit is in force")
-        }
+        _ => (Lesson::Secondary(seconds), after, "a secondary rate limit is in force"),
     };
     let error = Error::because(Kind::TryAgain, refusal, what);
     let error = match until {
@@ -204,6 +203,8 @@ mod tests {
         Timestamp::from_timestamp(seconds, 0).unwrap()
     }
 
+    type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, &'a str, Option<Kind>, Lesson);
+
     #[test]
     fn every_answer_has_one_meaning() {
         let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000")];
@@ -212,8 +213,7 @@ mod tests {
         let secondary = r#"{"message":"You have exceeded a secondary rate limit"}"#;
         let graphql = |kind: &str| format!(r#"{{"errors":[{{"type":"{kind}","message":"m"}}]}}"#);
         let (limit, limited) = (graphql("RATE_LIMIT"), graphql("RATE_LIMITED"));
-        type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, &'a str, Option<Kind>, Lesson);
-        let (none, failed) = (Lesson::Answered(None), Lesson::Failed(at(400)));
+        let (none, failed) = (Lesson::Answered(None), Lesson::Failed);
         let cases: Vec<Case<'_>> = vec![
             (200, &left, "{}", "good", None, Lesson::Answered(quota(9))),
             (204, &[], "", "good", None, none),
@@ -259,7 +259,7 @@ mod tests {
             (503, &[], "{}", "trouble", Some(Kind::Unavailable), failed),
         ];
         for (status, headers, body, expected, kind, lesson) in cases {
-            let (verdict, learnt) = judge(&reply(status, headers, body), true, at(400), at(500));
+            let (verdict, learnt) = judge(&reply(status, headers, body), true, at(500));
             let (name, error) = match verdict {
                 Verdict::Good(_) => ("good", None),
                 Verdict::Unchanged => ("unchanged", None),
@@ -281,7 +281,7 @@ mod tests {
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset", "3700"),
         ];
-        let (_, lesson) = judge(&reply(403, &headers, "{}"), true, at(0), at(0));
+        let (_, lesson) = judge(&reply(403, &headers, "{}"), true, at(0));
         assert_eq!(lesson, Lesson::Primary(at(100)));
     }
 

@@ -66,6 +66,18 @@ pub(super) enum Broken {
     Redirect(String),
 }
 
+impl Broken {
+    /// Whether trying again would come to the same: an answer that is too long, a certificate that nobody vouches for.
+    pub(super) fn will_stay(&self) -> bool {
+        match self {
+            Self::TooLong | Self::Redirect(_) => true,
+            Self::Network(ureq::Error::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
+            Self::Network(error) => matches!(error, ureq::Error::Tls(_) | ureq::Error::Rustls(_)),
+            Self::Body(_) => false,
+        }
+    }
+}
+
 /// Connections, kept for the next request.
 #[derive(Debug)]
 pub(super) struct Wire {

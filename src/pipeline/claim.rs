@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 
+use super::vet;
 use super::workspace::{self, Paths};
 use crate::claims::{self, Claimed, Terms};
 use crate::error::{Error, Kind, Result, Tally};
-use crate::record::{Record, Status, Verdict};
+use crate::record::{Record, Source, Status, Trust, Verdict};
 use crate::session::Session;
 use crate::state::State;
 
@@ -33,9 +34,15 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
     }
     let enough = Cell::new(left == 0);
     let tally = session.for_each(records.take_while(|_| !enough.get()), |record| {
-        may_be_claimed(&record, repo.as_deref())?;
+        is_of(&record, repo.as_deref())?;
         let number = record.number;
         let is_new = record.claim.is_none();
+        let record = if is_new && may_be_free(session, &terms, number)? {
+            confirmed(session, record)?
+        } else {
+            record
+        };
+        may_be_claimed(&record)?;
         let claimed =
             if wish.dry_run { would_claim(&session.state, record) } else { claims.claim(record, &terms)? };
         match claimed {
@@ -99,8 +106,23 @@ pub fn would_change(session: &Session, number: u64) -> Result<Record> {
     Ok(record)
 }
 
-/// Only what is eligible, trusted and of this repository.
-fn may_be_claimed(record: &Record, repo: Option<&str>) -> Result<()> {
+/// What GitHub says now of an issue that nobody on this machine vouches for.
+fn confirmed(session: &Session, record: Record) -> Result<Record> {
+    let by_operator = |trust: &Trust| trust.source == Source::Operator;
+    if !record.reasons.is_empty() || record.trust.as_ref().is_some_and(by_operator) {
+        return Ok(record);
+    }
+    vet::look_again(session, &record)
+        .map_err(|error| error.context(format!("issue #{} was looked at again", record.number)))
+}
+
+/// Whether a claim has a chance: GitHub is not asked about what would be refused anyway.
+fn may_be_free(session: &Session, terms: &Terms, number: u64) -> Result<bool> {
+    Ok(!session.state.is_in_flight(number) && free_places(&session.state, terms)? > 0)
+}
+
+/// Only issues of this repository.
+fn is_of(record: &Record, repo: Option<&str>) -> Result<()> {
     let number = record.number;
     if let Some(repo) = repo
         && !repo.eq_ignore_ascii_case(&record.repo)
@@ -109,6 +131,12 @@ fn may_be_claimed(record: &Record, repo: Option<&str>) -> Result<()> {
             format!("issue #{number} is of {}, but this state directory is for {repo}", record.repo);
         return Err(Error::new(Kind::BadInput, message));
     }
+    Ok(())
+}
+
+/// Only what is eligible and trusted.
+fn may_be_claimed(record: &Record) -> Result<()> {
+    let number = record.number;
     if !record.reasons.is_empty() {
         let message = format!("issue #{number} is not eligible: {}", record.reasons.join("; "));
         return Err(Error::new(Kind::NotPermitted, message));

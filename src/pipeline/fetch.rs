@@ -5,12 +5,16 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use super::vet::{self, Judge};
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::github::issues;
+use crate::github::sync::{self, Wanted};
 use crate::input;
 use crate::record::eligibility::{self, Rules};
-use crate::record::{Extra, Record, Trust, Verdict};
+use crate::record::trust::{Policy, content_sha256};
+use crate::record::{Extra, Record, Source, Trust, Verdict};
 use crate::session::Session;
+use crate::state::State;
 
 /// What is asked for.
 #[derive(Debug, Default)]
@@ -34,18 +38,16 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     let mut tally = Tally::default();
     let rules = rules(session, wish);
     let mut records = match &wish.from {
-        Some(from) => from_file(session, from, &mut tally)?,
-        None if !wish.issues.is_empty() => named(session, &wish.issues, &mut tally)?,
-        None => from_github(session, if wish.all { &[] } else { &rules.labels })?,
+        Some(from) => from_file(session, &rules, from, &mut tally)?,
+        None if !wish.issues.is_empty() => named(session, &rules, &wish.issues, &mut tally)?,
+        None => from_github(session, &rules, wish.all)?,
     };
     if !wish.issues.is_empty() {
         records.retain(|number, _| wish.issues.contains(number));
     }
     let mut records: Vec<Record> = records.into_values().collect();
     for record in &mut records {
-        record.priority = rules.priority(&record.issue.labels);
-        record.reasons = rules.reasons(record);
-        record.reasons.extend(held(session, record.number));
+        record.reasons.extend(held(&session.state, record.number));
     }
     records.sort_by(eligibility::order);
     let mut output = session.records();
@@ -67,24 +69,19 @@ pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Reco
     let repo = session.repo()?;
     let rules = Rules { labels: Vec::new(), ..session.loaded.config.rules() };
     let one = |number| {
-        let mut record = issues::get(&client, &repo, number)?;
-        record.trust = Some(vouched_for(session));
-        record.priority = rules.priority(&record.issue.labels);
-        let reasons = rules.reasons(&record);
-        if reasons.is_empty() {
+        let record = vouch(session, &rules, issues::get(&client, &repo, number)?);
+        if record.reasons.is_empty() {
             return Ok(record);
         }
-        Err(Error::new(
-            Kind::NotPermitted,
-            format!("issue #{number} is not eligible: {}", reasons.join("; ")),
-        ))
+        let reasons = record.reasons.join("; ");
+        Err(Error::new(Kind::NotPermitted, format!("issue #{number} is not eligible: {reasons}")))
     };
     Ok(numbers.into_iter().map(one).collect())
 }
 
 /// Why an issue that this state directory holds already is not offered again.
-fn held(session: &Session, number: u64) -> Option<String> {
-    match session.state.get(number) {
+pub(super) fn held(state: &State, number: u64) -> Option<String> {
+    match state.get(number) {
         Ok(None) => None,
         Ok(Some(record)) => {
             let status = record.standing();
@@ -111,33 +108,47 @@ fn rules(session: &Session, wish: &Wish) -> Rules {
 
 type Found = BTreeMap<u64, Record>;
 
-/// One query a label, because GitHub's own `labels=a,b` means both; an issue that shows up twice is one issue.
-fn from_github(session: &Session, labels: &[String]) -> Result<Found> {
+/// The open issues of the labels, as GitHub's own `labels=a,b` means both; those that nothing else speaks against
+/// are looked at closely.
+fn from_github(session: &Session, rules: &Rules, all: bool) -> Result<Found> {
     let client = session.github()?;
     let repo = session.repo()?;
-    let mut found = Found::new();
-    let mut take = |mut record: Record| {
-        record.trust = Some(labelled());
-        found.insert(record.number, record);
-    };
-    if labels.is_empty() {
-        issues::open(&client, &repo, None, &mut take)?;
+    let policy = Policy { labels: rules.labels.clone(), ..session.loaded.config.policy() };
+    let mut lists: Vec<Option<String>> = rules.labels.iter().cloned().map(Some).collect();
+    if all || lists.is_empty() {
+        lists.push(None);
     }
-    for label in labels {
-        issues::open(&client, &repo, Some(label), &mut take)?;
+    let wanted = Wanted { repo: &repo, lists, policy: &policy };
+    let deserves =
+        |record: &Record| rules.reasons(record).is_empty() && held(&session.state, record.number).is_none();
+    let folder = session.state.cache();
+    let snapshot = sync::refresh(&client, folder.as_deref(), &wanted, session.clock.now(), &deserves)?;
+    let server = client.endpoints().server.host_str().unwrap_or_default();
+    let judge = Judge::of(rules, &policy, &snapshot, server);
+    let mut found = Found::new();
+    for (number, known) in &snapshot.issues {
+        let mut record = known.record.clone();
+        match &known.details {
+            Some(details) if deserves(&record) => {
+                judge.decide(&mut record, details);
+                vet::without_comments(&mut record);
+            }
+            _ if deserves(&record) => record.reasons.push("its history could not be read".to_owned()),
+            _ => record.reasons = rules.reasons(&record),
+        }
+        found.insert(*number, record);
     }
     Ok(found)
 }
 
-fn named(session: &Session, numbers: &[u64], tally: &mut Tally) -> Result<Found> {
+fn named(session: &Session, rules: &Rules, numbers: &[u64], tally: &mut Tally) -> Result<Found> {
     let client = session.github()?;
     let repo = session.repo()?;
     let mut found = Found::new();
     for number in numbers {
         match issues::get(&client, &repo, *number) {
-            Ok(mut record) => {
-                record.trust = Some(vouched_for(session));
-                found.insert(record.number, record);
+            Ok(record) => {
+                found.insert(record.number, vouch(session, rules, record));
             }
             Err(error) => {
                 session.complain(&error.context(format!("issue #{number}")));
@@ -148,7 +159,7 @@ fn named(session: &Session, numbers: &[u64], tally: &mut Tally) -> Result<Found>
     Ok(found)
 }
 
-fn from_file(session: &Session, from: &str, tally: &mut Tally) -> Result<Found> {
+fn from_file(session: &Session, rules: &Rules, from: &str, tally: &mut Tally) -> Result<Found> {
     let text = if from == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).or_fail(Kind::BadInput, || "cannot read stdin")?;
@@ -165,9 +176,8 @@ fn from_file(session: &Session, from: &str, tally: &mut Tally) -> Result<Found> 
             Ok(record)
         });
         match record {
-            Ok(mut record) => {
-                record.trust = Some(vouched_for(session));
-                found.insert(record.number, record);
+            Ok(record) => {
+                found.insert(record.number, vouch(session, rules, record));
             }
             // Without a repository nothing in the file can be used.
             Err(error) if error.kind == Kind::Config => return Err(error),
@@ -180,28 +190,18 @@ fn from_file(session: &Session, from: &str, tally: &mut Tally) -> Result<Found> 
     Ok(found)
 }
 
-/// Whoever runs the command has chosen the issue.
-fn vouched_for(session: &Session) -> Trust {
-    Trust {
+/// Whoever runs the command has chosen the issue, and with it its text.
+fn vouch(session: &Session, rules: &Rules, mut record: Record) -> Record {
+    record.trust = Some(Trust {
         verdict: Verdict::Trusted,
+        source: Source::Operator,
         approved_by: Some("operator".to_owned()),
         approved_at: Some(session.clock.now()),
-        content_sha256: None,
+        content_sha256: Some(content_sha256(&record.issue)),
         reasons: vec!["selected by whoever ran the command".to_owned()],
         extra: Extra::new(),
-    }
-}
-
-/// On GitHub only people with triage rights can label an issue.
-fn labelled() -> Trust {
-    Trust {
-        verdict: Verdict::Trusted,
-        approved_by: None,
-        approved_at: None,
-        content_sha256: None,
-        reasons: vec![
-            "labelled on GitHub; by whom, and whether the text changed since, is not checked".to_owned(),
-        ],
-        extra: Extra::new(),
-    }
+    });
+    record.priority = rules.priority(&record.issue.labels);
+    record.reasons = rules.reasons(&record);
+    record
 }

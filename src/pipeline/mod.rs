@@ -8,6 +8,8 @@ pub mod pull_request;
 mod rescue;
 pub mod spawn;
 pub mod supervise;
+mod vet;
+pub mod webhook;
 pub(crate) mod workspace;
 
 use crate::claims;

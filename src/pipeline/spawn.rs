@@ -19,6 +19,7 @@ use crate::clock::stamp;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
 use crate::process::{self, Program, Running};
+use crate::record::trust::content_sha256;
 use crate::record::{Record, Status};
 use crate::session::Session;
 use crate::state::make_private;
@@ -144,6 +145,7 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
         session.note(&format!("would start an agent for issue #{number} as {}", claim.instance));
         return Ok(Begun::PassOn(Box::new(record)));
     }
+    refuse_other_text(&record)?;
     let lock = lock?;
     let raw = Paths::of(session, &record)?.raw;
     make_private(&raw)?;
@@ -166,6 +168,17 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
         .stderr_file(log_file)
         .start()?;
     Ok(Begun::Supervisor(Box::new(Started { number, running, said: BufReader::new(said), log, log_begins })))
+}
+
+/// What the agent gets is what was approved, to the letter: a record is a file, and files can be changed.
+fn refuse_other_text(record: &Record) -> Result<()> {
+    let trusted = record.trust.as_ref().is_some_and(|trust| trust.covers(&record.issue));
+    let approved = record.claimed()?.content_sha256.as_deref();
+    if trusted && approved.is_none_or(|approved| approved == content_sha256(&record.issue)) {
+        return Ok(());
+    }
+    let message = format!("issue #{}: its text is not the one that was approved", record.number);
+    Err(Error::new(Kind::NotPermitted, message).hint("cq-claim --release it, and fetch and claim it again"))
 }
 
 /// Reads what a supervisor says: one record when its agent runs, one when it ended.

@@ -10,15 +10,19 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
+pub mod dependencies;
 pub mod eligibility;
 pub mod lifecycle;
 #[cfg(test)]
 mod properties;
+mod reference;
 mod results;
 pub mod retry;
 mod run;
 mod status;
+pub mod trust;
 
+pub use reference::{Reference, Remote};
 pub use results::{Check, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Transition};
 pub use run::{Owner, Run, Tokens};
 pub use status::{Outcome, Status};
@@ -45,7 +49,7 @@ pub struct Record {
     pub priority: u8,
     /// Issues that must be closed first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub blocked_by: Vec<u64>,
+    pub blocked_by: Vec<Reference>,
     /// Whether the issue's text may reach an agent, and who says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
@@ -113,6 +117,23 @@ pub struct Issue {
     /// When anything about it last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
+    /// Comments by people who may approve issues, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<IssueComment>,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A comment that goes with the issue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IssueComment {
+    /// The login of who wrote it.
+    pub author: String,
+    /// Untrusted text.
+    pub body: String,
+    /// When it was written.
+    pub created_at: Timestamp,
     /// Fields cq does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -131,6 +152,9 @@ fn default_state() -> String {
 pub struct Trust {
     /// The decision.
     pub verdict: Verdict,
+    /// Who vouches. A login may be `operator` too, so `approved_by` cannot tell.
+    #[serde(default)]
+    pub source: Source,
     /// Who approved the text: a login, or `operator` for records that a person handed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
@@ -158,6 +182,17 @@ pub enum Verdict {
     Untrusted,
 }
 
+/// Who vouches for an issue's text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// People on GitHub, as far as its API shows; also where a record does not say, because it claims less.
+    #[default]
+    GitHub,
+    /// Whoever ran the command on this machine.
+    Operator,
+}
+
 /// Who works on an issue, on which branch, since when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
@@ -174,6 +209,9 @@ pub struct Claim {
     /// The base commit, once the workspace exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha: Option<String>,
+    /// SHA-256 of the text that was approved: what the agent gets is this text and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<String>,
     /// 1 for the first.
     pub attempt: u32,
     /// When the issue was claimed.

@@ -13,9 +13,10 @@ fn full() -> Value {
     json!({
         "cq": 1, "repo": "o/r", "number": 7,
         "issue": {"title": "t", "body": "b", "labels": ["l"], "author": "a", "author_association": "MEMBER",
-            "url": "u", "state": "open", "assignees": ["m"], "created_at": at, "updated_at": at},
-        "priority": 1, "blocked_by": [3],
-        "trust": {"verdict": "trusted", "approved_by": "m", "approved_at": at, "content_sha256": "0", "reasons": ["r"]},
+            "url": "u", "state": "open", "assignees": ["m"], "created_at": at, "updated_at": at,
+            "comments": [{"author": "m", "body": "b", "created_at": at}]},
+        "priority": 1, "blocked_by": [3, "Owner/Name#4"],
+        "trust": {"verdict": "trusted", "source": "operator", "approved_by": "m", "approved_at": at, "content_sha256": "0", "reasons": ["r"]},
         "reasons": ["r"], "status": "in-progress", "outcome": "crashed",
         "claim": {"token": "t", "host": "h", "instance": "claude-instance-1", "branch": "b", "base": "main",
             "base_sha": "0", "attempt": 2, "claimed_at": at, "lease_expires_at": at, "not_before": at},

@@ -1,6 +1,5 @@
 //! GitHub, as the configuration and the environment want it spoken to.
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ impl Session {
             version: github.api_version.clone(),
             credential: self.credential()?,
             redactor: self.redactor(),
-            cache: self.cache(),
+            cache: self.state.cache(),
             timeout: self.github_timeout(),
             pause: Duration::from_millis(github.write_pause_milliseconds.into()),
             patience,
@@ -34,10 +33,6 @@ impl Session {
     /// Where GitHub is.
     pub fn endpoints(&self) -> Result<Endpoints> {
         Endpoints::of(&self.environment)
-    }
-
-    fn cache(&self) -> Option<PathBuf> {
-        self.state.exists().then(|| self.state.dir().join("cache"))
     }
 
     fn github_timeout(&self) -> Duration {
@@ -117,7 +112,7 @@ impl Session {
         };
         let version = self.loaded.config.github.api_version.clone();
         let door = app::Door::new(self.endpoints()?, version, self.github_timeout(), self.told_by());
-        App::new(identity, door, self.cache(), self.redactor())
+        App::new(identity, door, self.state.cache(), self.redactor())
     }
 
     /// Whether there is a token; nothing is minted to find out.

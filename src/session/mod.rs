@@ -233,12 +233,16 @@ fn secrets(loaded: &Loaded, environment: &Environment) -> Redactor {
     let texts = [
         (&config.claude.api_key, "claude.apiKey"),
         (&config.notifications.slack_webhook, "notifications.slackWebhook"),
+        (&config.webhook.secret, "webhook.secret"),
+        (&config.webhook.previous_secret, "webhook.previousSecret"),
         (&config.github.app.as_ref().and_then(|app| app.private_key.clone()), "github.app.privateKey"),
     ];
     let configured =
         texts.into_iter().filter_map(|(text, key)| text.as_ref()?.resolve(key, environment).ok());
-    let key = environment.get(&environment::ANTHROPIC_API_KEY).map(str::to_owned);
-    let redactor = Redactor::knowing(configured.chain(key));
+    let keys = [&environment::ANTHROPIC_API_KEY, &environment::CQ_WEBHOOK_SECRET]
+        .into_iter()
+        .filter_map(|variable| environment.get(variable).map(str::to_owned));
+    let redactor = Redactor::knowing(configured.chain(keys));
     let token = config.github.token.as_ref().and_then(|text| text.resolve("github.token", environment).ok());
     let inherited = [&environment::GITHUB_TOKEN, &environment::GH_TOKEN]
         .into_iter()

@@ -74,6 +74,14 @@ impl State {
         lock::open(&self.path("lock")).map(drop)
     }
 
+    /// The folder of what can be had again, if it can be written.
+    pub fn cache(&self) -> Option<PathBuf> {
+        let folder = self.path("cache");
+        let usable = self.exists() && make_private(&folder).is_ok();
+        let writable = || rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok();
+        (usable && writable()).then_some(folder)
+    }
+
     /// Whether anything has ever been claimed here.
     pub fn exists(&self) -> bool {
         self.path("lock").exists()

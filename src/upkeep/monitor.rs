@@ -161,6 +161,7 @@ mod tests {
                 branch: "b".into(),
                 base: "main".into(),
                 base_sha: None,
+                content_sha256: None,
                 attempt: 1,
                 claimed_at: at(0),
                 lease_expires_at: at(600),

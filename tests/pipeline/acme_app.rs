@@ -10,7 +10,7 @@ use crate::{House, Plan};
 
 /// The App's id and its installation's.
 pub(crate) const APP: u64 = 4321;
-pub(crate) const INSTALLATION: u64 = 98765;
+const INSTALLATION: u64 = 98765;
 /// The token of a person, in the length of the long form.
 pub(crate) fn long_token() -> String {
     ["ghs_77_", &"eyJ_x-".repeat(60), ".", &"Yy8".repeat(50)].concat()

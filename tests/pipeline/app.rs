@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::House;
-use crate::acme_app::{APP, AcmeApp, INSTALLATION, Wish, configured};
+use crate::acme_app::{APP, AcmeApp, Wish, configured};
 
 fn sealed(house: &House) -> Vec<PathBuf> {
     let entries = fs::read_dir(house.state_dir().join("cache")).unwrap().flatten();
@@ -24,8 +24,12 @@ fn an_app_takes_an_issue_to_its_pull_request_with_one_token() {
     let files = sealed(&acme.house);
     assert_eq!(files.len(), 1);
     assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
-    let limits = format!("cache/github-limits-app-{APP}-{INSTALLATION}.json");
-    assert!(acme.house.state_dir().join(limits).exists(), "the budget is the installation's");
+    // The budget is the installation's: another token of it has the same.
+    acme.kill(acme.cq("token").args(["--plain"]).run().quietly().stdout.trim_end());
+    acme.cq("fetch").run().quietly();
+    let entries = fs::read_dir(acme.house.state_dir().join("cache")).unwrap().flatten();
+    let limits = entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("github-limits-"));
+    assert_eq!((limits.count(), acme.minted()), (1, 2));
 }
 
 #[test]

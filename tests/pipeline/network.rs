@@ -31,7 +31,8 @@ fn an_api_below_a_path_is_found_there() {
 /// The house's command, with GitHub at `https://github.test` and a proxy on the way.
 fn behind(house: &House, run: Run, proxy: &str, authority: Option<&Authority>) -> Run {
     let github = format!("https://{HOST}");
-    let run = run.env("GITHUB_API_URL", &github).env("GITHUB_SERVER_URL", &github).env("https_proxy", proxy);
+    let run = run.env("GITHUB_API_URL", &github).env("GITHUB_SERVER_URL", &github);
+    let run = run.env("GITHUB_GRAPHQL_URL", format!("{github}/graphql")).env("https_proxy", proxy);
     match authority {
         None => run,
         Some(authority) => {

@@ -82,6 +82,10 @@ impl House {
         let mut agent: Vec<String> = agent.map(str::to_owned).to_vec();
         agent.extend(["--session-id".to_owned(), "{session_id}".to_owned()]);
         house.configure(|config| {
+            // What GitHub needs to be spared, a test's own GitHub does not.
+            config["github"]["writePauseMilliseconds"] = json!(0);
+            config["github"]["timeoutSeconds"] = json!(5);
+            config["github"]["maxWaitSeconds"] = json!(2);
             config["agents"]["claude"]["command"] = json!(agent);
             config["qualityGates"] = plan.gates.clone();
         });
@@ -118,6 +122,11 @@ impl House {
 
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.clone().join(".cq")
+    }
+
+    /// What is known of GitHub's limits and answers: may be deleted at any time, which makes it "later".
+    pub(crate) fn forget_github(&self) {
+        fs::remove_dir_all(self.state_dir().join("cache")).unwrap();
     }
 
     /// The folder of an instance.

@@ -88,6 +88,17 @@ impl Lab {
         self.call("PUT", &format!("/repos/acme/widgets/pulls/{pull}/merge"), &json!({}));
     }
 
+    /// How many requests of a method have come, git's own included.
+    pub(crate) fn requests_of(&self, method: &str) -> usize {
+        let requests = self.state()["requests"].clone();
+        requests.as_array().unwrap().iter().filter(|request| request["method"] == method).count()
+    }
+
+    /// Somebody does something to an issue behind cq's back (see `POST /_lab/act`).
+    pub(crate) fn act(&self, by: &str, number: u64, deed: &Value) {
+        self.call("POST", "/_lab/act", &json!({"by": by, "number": number, "do": deed}));
+    }
+
     /// Lets requests fail.
     pub(crate) fn break_with(&self, faults: &Value) {
         self.call("POST", "/_lab/faults", faults);

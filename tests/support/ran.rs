@@ -78,6 +78,15 @@ impl Run {
         Ran { name: self.name, status, stdout, stderr, took: started.elapsed() }
     }
 
+    /// Starts it with these for stdout and stderr, and goes on.
+    pub(crate) fn start_into(
+        mut self,
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> std::process::Child {
+        self.command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap()
+    }
+
     /// Starts it, silent, and goes on.
     pub(crate) fn start(mut self) -> std::process::Child {
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

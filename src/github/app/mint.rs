@@ -10,7 +10,7 @@ use super::super::Endpoints;
 use super::super::credential::is_token;
 use super::super::permissions::{Permissions, missing};
 use super::super::verdict::{Refusal, Verdict, date, judge};
-use super::super::wire::{Broken, Reply, Sent, Wire};
+use super::super::wire::{Reply, Sent, Wire};
 use super::{CLOCK, Identity, Minted, github_time, issuer};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -145,7 +145,7 @@ impl Door {
             let began = CLOCK.now_exact();
             let error = match self.wire.send(&sent) {
                 Err(error) => {
-                    let last = matches!(error, Broken::TooLong | Broken::Redirect(_)) || tries >= TRIES;
+                    let last = error.will_stay() || tries >= TRIES;
                     let error = Error::because(Kind::Unavailable, error, "no answer");
                     if last {
                         return Err(error);
@@ -155,7 +155,7 @@ impl Door {
                 Ok(reply) => {
                     let reply = reply.masked(redactor);
                     let skew = skew(&reply, began);
-                    let (verdict, _) = judge(&reply, true, began, CLOCK.now_exact());
+                    let (verdict, _) = judge(&reply, true, CLOCK.now_exact());
                     match verdict {
                         Verdict::Good(body) => return Ok((body, skew)),
                         Verdict::NotSignedIn(error)

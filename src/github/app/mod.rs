@@ -172,7 +172,7 @@ impl App {
         let Identity { id, installation, repo, permissions, .. } = &self.identity;
         let api = &self.door.endpoints.api;
         let name = digest(&format!("{api}\n{id}\n{installation:?}\n{repo}\n{permissions:?}"));
-        self.folder.as_deref().map(|folder| folder.join(format!("app-token-{name}.sealed")))
+        self.folder.as_deref().map(|folder| folder.join(format!("app-token-{name:032x}.sealed")))
     }
 
     /// Does something that no other process does at the same time.

@@ -11,7 +11,7 @@ const QUERY: Demand = Demand { resource: Resource::GraphQl, effect: Effect::Read
 
 /// Failures, one a second.
 fn failures(count: i64) -> Vec<(Resource, Lesson, i64)> {
-    (0..count).map(|second| (Resource::Core, Lesson::Failed(at(second)), second)).collect()
+    (0..count).map(|second| (Resource::Core, Lesson::Failed, second)).collect()
 }
 
 /// When a request that waits as long as it must is sent, from a moment on.
@@ -85,12 +85,16 @@ fn each_limit_forbids_what_it_is_about_and_no_longer_than_it_says() {
         ("four failures change nothing", failures(4), READ, 4, 4),
         ("five open the circuit", failures(5), READ, 5, 34),
         ("six for twice as long", failures(6), READ, 6, 65),
+        ("what was under way together fails once", vec![(Resource::Core, Lesson::Failed, 0); 9], READ, 2, 2),
         (
-            "what was under way together fails once",
-            vec![(Resource::Core, Lesson::Failed(at(0)), 1); 9],
+            "what was on its way when another was refused knows nothing of it",
+            vec![
+                (Resource::Core, primary, 10),
+                (Resource::Core, Lesson::Answered(Some(Quota { remaining: 9, reset: at(100) })), 10),
+            ],
             READ,
-            2,
-            2,
+            11,
+            101,
         ),
         (
             "an answer closes it",
@@ -103,7 +107,7 @@ fn each_limit_forbids_what_it_is_about_and_no_longer_than_it_says() {
     for (what, lessons, demand, from, expected) in cases {
         let mut budget = Budget::default();
         for (resource, lesson, when) in lessons {
-            budget.learn(resource, lesson, at(when));
+            budget.learn(resource, lesson, at(when), at(when));
         }
         assert_eq!(sent(&mut budget, demand, from), expected, "{what}");
     }
@@ -146,7 +150,7 @@ fn a_minute_holds_900_points() {
 fn one_probe_goes_alone() {
     let mut budget = Budget::default();
     for (resource, lesson, when) in failures(5) {
-        budget.learn(resource, lesson, at(when));
+        budget.learn(resource, lesson, at(when), at(when));
     }
     let ask = |budget: &mut Budget, now| {
         budget.ask(READ, &mut Turn::default(), at(now), TimeDelta::seconds(1), TimeDelta::days(1))
@@ -154,7 +158,7 @@ fn one_probe_goes_alone() {
     assert_eq!(ask(&mut budget, 34), Leave::Granted, "the probe");
     assert!(matches!(ask(&mut budget, 35), Leave::NotBefore(_, Why::Trouble)), "the others wait");
     assert_eq!(ask(&mut budget, 35 + PROBE_SECONDS), Leave::Granted, "a probe that was killed is replaced");
-    budget.learn(Resource::Core, Lesson::Answered(None), at(200));
+    budget.learn(Resource::Core, Lesson::Answered(None), at(199), at(200));
     assert_eq!(ask(&mut budget, 200), Leave::Granted);
     assert_eq!(ask(&mut budget, 200), Leave::Granted, "closed again");
 }
@@ -182,6 +186,6 @@ fn a_turn_is_kept_while_others_come() {
     assert_eq!(ask(&mut budget, &mut third, 0), Leave::NotBefore(at(2), Why::Pace));
     assert_eq!(ask(&mut budget, &mut second, 1), Leave::Granted, "the second does not go to the end again");
     // A limit that comes meanwhile holds for those that wait as well.
-    budget.learn(Resource::Core, Lesson::Secondary(None), at(1));
+    budget.learn(Resource::Core, Lesson::Secondary(None), at(1), at(1));
     assert_eq!(ask(&mut budget, &mut third, 2), Leave::NotBefore(at(61), Why::Secondary));
 }

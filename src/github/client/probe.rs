@@ -49,7 +49,7 @@ impl Client {
         let reply = self.wire.send(&sent);
         let reply = reply.map_err(|error| Error::because(Kind::Unavailable, error, "no answer"))?;
         let reply = reply.masked(&self.redactor);
-        let (verdict, _) = judge(&reply, token.is_some(), began, Clock::System.now_exact());
+        let (verdict, _) = judge(&reply, token.is_some(), Clock::System.now_exact());
         let error = match verdict {
             Verdict::Good(_) | Verdict::Unchanged => None,
             Verdict::Limited(error)

@@ -1,0 +1,75 @@
+//! What cq-fetch and cq-claim ask of GitHub about an issue, and what they make of the answers.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::github::details::Details;
+use crate::github::snapshot::Snapshot;
+use crate::github::sync::{self, Wanted};
+use crate::record::dependencies::{self, State, closing_pull_requests};
+use crate::record::eligibility::Rules;
+use crate::record::trust::{Permissions, Policy, content_sha256, vet};
+use crate::record::{Record, Reference};
+use crate::session::Session;
+
+/// Everything that decides on issues.
+pub(super) struct Judge<'a> {
+    rules: &'a Rules,
+    policy: &'a Policy,
+    permissions: Permissions,
+    /// Why issues have to wait for others.
+    waits: BTreeMap<Reference, Vec<String>>,
+}
+
+impl<'a> Judge<'a> {
+    /// Decides on the issues of a snapshot; `server` is the host that addresses in texts name.
+    pub(super) fn of(rules: &'a Rules, policy: &'a Policy, snapshot: &Snapshot, server: &str) -> Self {
+        let waits = dependencies::judge(&snapshot.nodes(server));
+        Self { rules, policy, permissions: snapshot.permissions(), waits }
+    }
+
+    /// Whether the issue's text may reach an agent, and everything else that speaks against working on it.
+    pub(super) fn decide(&self, record: &mut Record, details: &Details) {
+        record.trust = Some(vet(&mut record.issue, &details.evidence, &self.permissions, self.policy));
+        record.blocked_by = blocked_by(details);
+        record.priority = self.rules.priority(&record.issue.labels);
+        record.reasons = self.rules.reasons(record);
+        let waits = self.waits.get(&Reference::Here(record.number));
+        record.reasons.extend(waits.into_iter().flatten().cloned());
+        record.reasons.extend(closing_pull_requests(&details.closed_by));
+    }
+}
+
+fn blocked_by(details: &Details) -> Vec<Reference> {
+    let open = details.blockers.iter().filter(|(_, state)| *state != State::Closed);
+    open.map(|(reference, _)| reference.clone()).collect()
+}
+
+/// The text of comments is read only before a claim: without it they are left out of what is approved.
+pub(super) fn without_comments(record: &mut Record) {
+    record.issue.comments.clear();
+    let digest = content_sha256(&record.issue);
+    if let Some(trust) = record.trust.as_mut().filter(|trust| trust.content_sha256.is_some()) {
+        trust.content_sha256 = Some(digest);
+    }
+}
+
+/// An issue as GitHub has it at this moment, decided upon anew: lists lag, and pipes are slow.
+pub(super) fn look_again(session: &Session, record: &Record) -> Result<Record> {
+    let client = session.github()?;
+    let (rules, policy) = (session.loaded.config.rules(), session.loaded.config.policy());
+    // What it takes to be selected was looked at by whoever selected it; what speaks against it may have come since.
+    let wanted = Wanted { repo: &record.repo, lists: vec![None], policy: &policy };
+    let (mut fresh, snapshot) = sync::one(&client, &wanted, record.number, session.clock.now())?;
+    let server = client.endpoints().server.host_str().unwrap_or_default().to_owned();
+    let judge = Judge::of(&rules, &policy, &snapshot, &server);
+    match snapshot.issues.get(&record.number).and_then(|known| known.details.as_ref()) {
+        Some(details) => judge.decide(&mut fresh, details),
+        None => fresh.reasons = rules.reasons(&fresh),
+    }
+    if fresh.reasons.is_empty() && fresh.trust.is_none() {
+        fresh.reasons.push("its history could not be read".to_owned());
+    }
+    fresh.extra.clone_from(&record.extra);
+    Ok(fresh)
+}
