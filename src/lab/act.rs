@@ -107,7 +107,7 @@ fn act(store: &mut Store, deed: Deed, now: Timestamp) -> Result<Value, Failure> 
             let wanted: Vec<Named> = wanted.into_iter().map(Named::Name).collect();
             labels::set(store, owner, name, number, at, &wanted)?;
         }
-        What::EditTitle(title) => store.rename(owner, name, number, at, title)?,
+        What::EditTitle(title) => store.rename(owner, name, number, at, &title)?,
         What::EditBody(body) => store.rewrite(owner, name, number, at, Some(body))?,
         What::Comment(body) => id = json!(store.comment(owner, name, number, at, body)?),
         What::EditComment { id, body } => number = store.edit_comment(owner, name, id, at, body)?,
