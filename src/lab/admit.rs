@@ -64,7 +64,7 @@ pub(super) async fn answer(lab: &Shared, mut request: Request) -> Response {
         Err(failure) => failure.into_response(),
     };
     let version = Version::of(&headers).unwrap_or(Version::First);
-    let response = version.cut(&path, response).await;
+    let response = if resource == Resource::Core { version.cut(&path, response).await } else { response };
     let mut response = if method == Method::GET { tagged(&headers, response).await } else { response };
     let free = free || response.status() == StatusCode::NOT_MODIFIED;
     if !free && resource == Resource::Core {
@@ -74,7 +74,9 @@ pub(super) async fn answer(lab: &Shared, mut request: Request) -> Response {
     lab.store().meter.write(resource, now, answered);
     if asker.is_none() && !lab.store().meter.is_enforced(resource) {
         // Nobody in particular may ask less.
+        let used = lab.store().meter.used(resource);
         answered.insert("x-ratelimit-limit", HeaderValue::from(60));
+        answered.insert("x-ratelimit-remaining", HeaderValue::from(60_u64.saturating_sub(used)));
     }
     answered.insert("x-github-api-version-selected", HeaderValue::from_static(version.name()));
     if let Some(scopes) = asker.and_then(|asker| asker.scopes)
