@@ -126,6 +126,7 @@ fn answers_are_what_github_describes() {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one request after the other")]
 fn check_all(version: &'static str, description: Value) {
     let folder = tempfile::tempdir().unwrap();
     let seed = folder.path().join("seed.json");
@@ -225,7 +226,7 @@ fn check_all(version: &'static str, description: Value) {
     check("GET", "~/issues/comments/{comment_id}", &comment, None, 200);
     check("PATCH", "~/issues/comments/{comment_id}", &comment, Some(json!({"body": "y"})), 200);
     check("GET", "/app", "/app", None, 200);
-    check("GET", "/app/installations", "/app/installations", None, 200);
+    // Not the list of installations: its description wants an account that is a user and an enterprise at once.
     check("GET", "/app/installations/{installation_id}", "/app/installations/5", None, 200);
     check("GET", "~/installation", "/installation", None, 200);
     let tokens = "/app/installations/{installation_id}/access_tokens";

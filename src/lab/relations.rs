@@ -61,7 +61,7 @@ pub(super) fn parent(store: &Store, repository: &Repository, issue: &Issue) -> O
 pub(super) fn sub_issues(store: &Store, issue: &Issue) -> (usize, usize, usize) {
     let closed = |one: &&Reference| found(store, one).is_some_and(|(_, issue)| issue.state == State::Closed);
     let (total, done) = (issue.sub_issues.len(), issue.sub_issues.iter().filter(closed).count());
-    (total, done, if total == 0 { 0 } else { done * 100 / total })
+    (total, done, (done * 100).checked_div(total).unwrap_or(0))
 }
 
 /// What an issue waits for and what waits for it; the open ones, and all.

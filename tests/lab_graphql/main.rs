@@ -12,16 +12,18 @@
     reason = "a test starts programs itself, and may panic"
 )]
 
+mod shape;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use apollo_compiler::ast::Type;
-use apollo_compiler::executable::{Selection, SelectionSet};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
 use serde_json::{Value, json};
+
+use shape::Checker;
 
 struct Lab {
     child: Child,
@@ -40,7 +42,7 @@ impl Drop for Lab {
 }
 
 fn schema() -> Valid<Schema> {
-    let text = include_str!("data/github/schema.graphql");
+    let text = include_str!("../data/github/schema.graphql");
     Schema::parse_and_validate(text, "schema.graphql").unwrap_or_else(|error| panic!("{}", error.errors))
 }
 
@@ -69,7 +71,7 @@ impl Lab {
     }
 
     /// Asks what GitHub would answer; checks the shape of what comes.
-    fn ask(&self, text: &str, variables: Value) -> Value {
+    fn ask(&self, text: &str, variables: &Value) -> Value {
         let document = ExecutableDocument::parse_and_validate(&self.schema, text, "query.graphql");
         let document = document.unwrap_or_else(|error| panic!("{}", error.errors));
         let (status, answer) = self.call("/graphql", &json!({"query": text, "variables": variables}));
@@ -89,120 +91,6 @@ impl Lab {
         let (status, answer) = self.call("/graphql", &json!({"query": text}));
         assert_eq!(status, 200, "{answer}");
         answer
-    }
-}
-
-struct Checker<'a> {
-    schema: &'a Schema,
-    document: &'a ExecutableDocument,
-    /// Paths of errors: there null is right.
-    failed: Vec<Value>,
-}
-
-impl<'a> Checker<'a> {
-    fn is(&self, object: &str, wanted: &str) -> bool {
-        object == wanted || self.schema.is_subtype(wanted, object)
-    }
-
-    /// The fields that are selected for an object of a kind: key, type, what is selected below.
-    fn fields(
-        &self,
-        kind: &str,
-        set: &'a SelectionSet,
-        into: &mut Vec<(&'a str, &'a Type, &'a SelectionSet)>,
-    ) {
-        for selection in &set.selections {
-            match selection {
-                Selection::Field(field) => {
-                    into.push((field.response_key().as_str(), field.ty(), &field.selection_set));
-                }
-                Selection::InlineFragment(fragment) => {
-                    if fragment.type_condition.as_ref().is_none_or(|on| self.is(kind, on)) {
-                        self.fields(kind, &fragment.selection_set, into);
-                    }
-                }
-                Selection::FragmentSpread(spread) => {
-                    let fragment = spread.fragment_def(self.document).unwrap();
-                    if self.is(kind, fragment.type_condition()) {
-                        self.fields(kind, &fragment.selection_set, into);
-                    }
-                }
-            }
-        }
-    }
-
-    fn object(
-        &self,
-        value: &Value,
-        sets: &[&'a SelectionSet],
-        declared: &str,
-        path: &mut Vec<Value>,
-        wrong: &mut Vec<String>,
-    ) {
-        let kind = value["__typename"].as_str().unwrap_or(declared).to_owned();
-        if !self.is(&kind, declared) {
-            wrong.push(format!("{path:?}: {kind} is no {declared}"));
-        }
-        let mut fields = Vec::new();
-        for set in sets {
-            self.fields(&kind, set, &mut fields);
-        }
-        for (key, _, _) in &fields {
-            let same: Vec<_> = fields.iter().filter(|(one, ..)| one == key).collect();
-            let below: Vec<&SelectionSet> = same.iter().map(|(_, _, set)| *set).collect();
-            path.push(json!(key));
-            match value.get(*key) {
-                None => wrong.push(format!("{path:?}: missing")),
-                Some(value) => self.value(value, same[0].1, &below, path, wrong),
-            }
-            path.pop();
-        }
-    }
-
-    fn value(
-        &self,
-        value: &Value,
-        ty: &'a Type,
-        sets: &[&'a SelectionSet],
-        path: &mut Vec<Value>,
-        wrong: &mut Vec<String>,
-    ) {
-        if value.is_null() {
-            if ty.is_non_null() && !self.failed.contains(&json!(path)) {
-                wrong.push(format!("{path:?}: null for {ty}"));
-            }
-            return;
-        }
-        if ty.is_list() {
-            for (index, item) in value.as_array().unwrap().iter().enumerate() {
-                path.push(json!(index));
-                self.value(item, ty.item_type(), sets, path, wrong);
-                path.pop();
-            }
-            return;
-        }
-        let name = ty.inner_named_type();
-        let fine = match &self.schema.types[name] {
-            ExtendedType::Enum(one) => {
-                value.as_str().is_some_and(|value| one.values.keys().any(|known| known.as_str() == value))
-            }
-            ExtendedType::Scalar(_) => match name.as_str() {
-                "Int" => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
-                "Boolean" => value.is_boolean(),
-                "DateTime" => {
-                    value.as_str().is_some_and(|text| text.parse::<chrono::DateTime<chrono::Utc>>().is_ok())
-                }
-                "URI" => value.as_str().is_some_and(|text| text.starts_with('/') || text.starts_with("http")),
-                _ => value.is_string(),
-            },
-            _ => {
-                self.object(value, sets, name, path, wrong);
-                true
-            }
-        };
-        if !fine {
-            wrong.push(format!("{path:?}: {value} is no {name}"));
-        }
     }
 }
 
@@ -277,14 +165,14 @@ fn one_query_tells_all_of_an_issue() {
             defaultBranchRef { name } issue(number: 7) { id } closed: issue(number: 9) { id stateReason }
             issueOrPullRequest(number: 10) { __typename ... on Issue { state } ... on PullRequest { isDraft pull: state } }
             collaborators(first: 10) { edges { permission node { login } } } } }",
-        json!({}),
+        &json!({}),
     );
     let repository = &found["data"]["repository"];
     assert_eq!(repository["nameWithOwner"], "acme/widgets");
     assert_eq!(repository["issueOrPullRequest"]["__typename"], "PullRequest");
     assert_eq!(repository["viewerPermission"], "WRITE");
     let ids = json!([repository["issue"]["id"], "I_0", repository["closed"]["id"]]);
-    let answer = lab.ask(WHOLE, json!({"ids": ids}));
+    let answer = lab.ask(WHOLE, &json!({"ids": ids}));
     let issue = &answer["data"]["nodes"][0];
     assert_eq!((&issue["author"], &issue["editor"]["login"]), (&Value::Null, &json!("mia")));
     assert_eq!((issue["databaseId"].is_null(), issue["fullDatabaseId"].is_string()), (true, true));
@@ -337,7 +225,7 @@ fn pages_lead_through_a_long_list() {
         back: issues(last: 3, before: $before) { pageInfo { hasPreviousPage startCursor } nodes { number } } } }";
     let (mut after, mut numbers) = (Value::Null, Vec::new());
     loop {
-        let answer = lab.ask(text, json!({"after": after}));
+        let answer = lab.ask(text, &json!({"after": after}));
         let issues = &answer["data"]["repository"]["issues"];
         assert_eq!(issues["totalCount"], 121);
         numbers
@@ -353,8 +241,8 @@ fn pages_lead_through_a_long_list() {
         }
     }
     assert_eq!(numbers.len(), 121);
-    let last = lab.ask(text, json!({}))["data"]["repository"]["back"].clone();
-    let earlier = lab.ask(text, json!({"before": last["pageInfo"]["startCursor"]}));
+    let last = lab.ask(text, &json!({}))["data"]["repository"]["back"].clone();
+    let earlier = lab.ask(text, &json!({"before": last["pageInfo"]["startCursor"]}));
     assert_eq!(last["nodes"][0]["number"], 128);
     assert_eq!(earlier["data"]["repository"]["back"]["nodes"][2]["number"], 127);
 }
@@ -385,7 +273,7 @@ fn errors_are_githubs() {
         assert_eq!(answer.get("data").is_some(), data, "{text}: {answer}");
         assert_eq!(answer["errors"][0].get("path").is_some(), data, "{text}: {answer}");
     }
-    let counted = lab.ask(&repository("issues { totalCount }"), json!({}));
+    let counted = lab.ask(&repository("issues { totalCount }"), &json!({}));
     assert_eq!(counted["data"]["repository"]["issues"]["totalCount"], 123);
     let faults = json!([{"path": "/graphql", "status": 200, "body": {"errors": [{"type": "RATE_LIMIT"}]}}]);
     lab.call("/_lab/faults", &faults);
@@ -397,7 +285,7 @@ fn errors_are_githubs() {
 #[test]
 fn the_rehearsals_schema_is_a_part_of_githubs() {
     let all = schema();
-    let part = Schema::parse(include_str!("../src/lab/graphql/schema.graphql"), "part.graphql").unwrap();
+    let part = Schema::parse(include_str!("../../src/lab/graphql/schema.graphql"), "part.graphql").unwrap();
     let fields = |schema: &Schema, name: &str| -> Vec<(String, String)> {
         let shown =
             |field: &apollo_compiler::ast::FieldDefinition| (field.name.to_string(), field.ty.to_string());
