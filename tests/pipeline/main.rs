@@ -24,6 +24,7 @@ mod pipes;
 mod recovery;
 mod refusals;
 mod stop;
+mod sync;
 mod token;
 mod twice;
 mod views;

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) gates: Value,
     /// What else the GitHub holds: keys of its seed.
     pub(crate) seed: Value,
+    /// What else its repository has.
+    pub(crate) repository: Value,
     /// Nobody sees its repository without a token.
     pub(crate) private: bool,
     /// Where the GitHub's clock stands still.
@@ -44,6 +46,7 @@ impl Default for Plan {
             script: json!({}),
             gates: json!([{"name": "readme", "command": ["test", "-s", "README.md"]}]),
             seed: json!({}),
+            repository: json!({}),
             private: false,
             github_now: None,
         }
@@ -70,6 +73,9 @@ impl House {
             "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
         }]);
         fs::write(root.join("seed.json"), seed.to_string()).unwrap();
+        for (name, value) in plan.repository.as_object().unwrap() {
+            seed["repositories"][0][name] = value.clone();
+        }
         let lab =
             Lab::start(&root.join("seed.json"), &path(), &root.join("home"), plan.github_now.as_deref());
         let house = Self { lab, folder };
