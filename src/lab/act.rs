@@ -135,6 +135,7 @@ fn act(store: &mut Store, deed: Deed, now: Timestamp) -> Result<Value, Failure> 
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 Reference::parse(&text, owner, name)
             };
+            store.somebody_waits = true;
             store.repository_mut(owner, name)?.issue_mut(number)?.blocked_by =
                 list.iter().filter_map(one).collect();
         }

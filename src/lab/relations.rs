@@ -45,6 +45,9 @@ fn reference(repository: &Repository, issue: &Issue) -> Reference {
 
 /// The issues that wait for this one.
 pub(super) fn blocking(store: &Store, repository: &Repository, issue: &Issue) -> Vec<Reference> {
+    if !store.somebody_waits {
+        return Vec::new();
+    }
     let waits =
         |(_, other): &(&Repository, &Issue)| other.blocked_by.iter().any(|one| is(one, repository, issue));
     all(store).filter(waits).map(|(repository, other)| reference(repository, other)).collect()
