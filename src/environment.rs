@@ -48,7 +48,7 @@ variables! {
     PATH, Everything, "where git, the agent and the checks are looked up";
     HOME, Agents, "handed to the agent";
     GITHUB_TOKEN, GitHub, "the token for GitHub where the configuration names none; never handed to an agent or a check";
-    GH_TOKEN, GitHub, "the same, looked at when GITHUB_TOKEN is not set";
+    GH_TOKEN, GitHub, "the same, looked at when GITHUB_TOKEN is not set; without either, what `gh auth token` says";
     GITHUB_API_URL, GitHub, "the REST API's address (https://api.github.com)";
     GITHUB_GRAPHQL_URL, GitHub, "the GraphQL API's address (https://api.github.com/graphql)";
     GITHUB_SERVER_URL, GitHub, "the address of the web pages and of git (https://github.com)";

@@ -4,6 +4,11 @@
 //! prefixes their vendors publish, whoever printed them.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// What stands in place of a secret.
 pub const MASK: &str = "[redacted]";
@@ -41,26 +46,42 @@ const PREFIXES: [Prefix; 19] = [
     Prefix { text: "pypi-", at_least: 50 },
 ];
 
-/// Masks secrets; made once per process or run.
-#[derive(Debug, Clone, Default)]
+/// Masks secrets; made once per process. Its clones share what they know: what one learns, all mask.
+#[derive(Clone, Default)]
 pub struct Redactor {
-    known: Vec<String>,
+    known: Arc<RwLock<Vec<String>>>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
 }
 
 impl Redactor {
     /// Knows these values; the short and the empty are left out.
     pub fn knowing<S: Into<String>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut known: Vec<String> =
-            secrets.into_iter().map(Into::into).filter(|secret| secret.len() >= SHORTEST).collect();
-        known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let redactor = Self::default();
+        redactor.add(secrets.into_iter().map(Into::into));
+        redactor
+    }
+
+    /// Knows a token from now on, also in the form in which git sends it: `Basic`, user `x-access-token`.
+    pub fn learn(&self, token: &str) {
+        self.add([token.to_owned(), basic(token)].into_iter());
+    }
+
+    fn add(&self, secrets: impl Iterator<Item = String>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.extend(secrets.filter(|secret| secret.len() >= SHORTEST));
+        known.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         known.dedup();
-        Self { known }
     }
 
     /// The text with every secret masked.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
-        for secret in &self.known {
+        for secret in self.known.read().unwrap_or_else(PoisonError::into_inner).iter() {
             if masked.contains(secret.as_str()) {
                 masked = Cow::Owned(masked.replace(secret.as_str(), MASK));
             }
@@ -70,6 +91,11 @@ impl Redactor {
             None => masked,
         }
     }
+}
+
+/// The value of a `Basic` header that signs git in with a token (RFC 7617); GitHub does not mind the user's name.
+pub fn basic(token: &str) -> String {
+    STANDARD.encode(format!("x-access-token:{token}"))
 }
 
 fn belongs(byte: u8) -> bool {
@@ -130,6 +156,21 @@ mod tests {
         }
         let anthropic = ["sk", "ant", "api03", "abcdefghijklmnop"].join("-");
         assert_eq!(redactor.redact(&anthropic), MASK);
+    }
+
+    #[test]
+    fn a_token_of_the_long_form_is_masked_to_its_end() {
+        let token = ["ghs_", "1234567_", &"eyJ0eXAi.OiJKV1Qi-LCJh_".repeat(22)].concat();
+        assert_eq!(Redactor::default().redact(&format!("a {token}, b")), "a [redacted], b");
+    }
+
+    #[test]
+    fn what_one_learns_its_clones_mask_too() {
+        let redactor = Redactor::default();
+        let clone = redactor.clone();
+        redactor.learn("no-prefix-tells");
+        let said = format!("no-prefix-tells, Basic {}", basic("no-prefix-tells"));
+        assert_eq!(clone.redact(&said), "[redacted], Basic [redacted]");
     }
 
     #[test]

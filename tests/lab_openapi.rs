@@ -9,10 +9,17 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-fn description() -> Value {
-    let mut description = serde_json::from_str(include_str!("data/github/openapi-2022-11-28.json")).unwrap();
+const VERSIONS: [(&str, &str); 2] = [
+    ("2022-11-28", include_str!("data/github/openapi-2022-11-28.json")),
+    ("2026-03-10", include_str!("data/github/openapi-2026-03-10.json")),
+];
+
+fn description(text: &str) -> Value {
+    let mut description = serde_json::from_str(text).unwrap();
     modernise(&mut description);
     description
 }
@@ -45,6 +52,7 @@ struct Lab {
     _folder: tempfile::TempDir,
     api: String,
     http: ureq::Agent,
+    version: &'static str,
     description: Value,
     wrong: Vec<String>,
 }
@@ -61,7 +69,13 @@ impl Lab {
     /// Asks, and compares the answer with what the description promises for `route`.
     fn check(&mut self, method: &str, route: &str, path: &str, body: Option<&Value>, status: u16) -> Value {
         let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.api));
-        let request = request.header("authorization", "Bearer lab-token");
+        let token = if route.starts_with("/app") || route.ends_with("/installation") {
+            signed()
+        } else {
+            "lab-token".to_owned()
+        };
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.header("x-github-api-version", self.version);
         let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
         let mut response = self.http.run(request.body(body).unwrap()).unwrap();
         let text = response.body_mut().read_to_string().unwrap();
@@ -82,20 +96,50 @@ impl Lab {
         schema["components"] = self.description["components"].clone();
         let validator = jsonschema::draft202012::new(&schema).unwrap();
         let errors = validator.iter_errors(&answer).take(4);
-        let errors =
-            errors.map(|error| format!("{method} {path} {status}: {error} at '{}'", error.instance_path()));
+        let errors = errors.map(|error| {
+            format!("{} {method} {path} {status}: {error} at '{}'", self.version, error.instance_path())
+        });
         self.wrong.extend(errors.collect::<Vec<_>>());
         answer
     }
 }
 
+/// The JWT of the seed's App.
+fn signed() -> String {
+    let pem = include_str!("data/github-app.pem");
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let key = ring::rsa::KeyPair::from_der(&STANDARD.decode(body).unwrap()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = part(json!({"alg": "RS256", "typ": "JWT"}));
+    let signed = format!("{head}.{}", part(json!({"iss": "77", "iat": now - 60, "exp": now + 540})));
+    let mut signature = vec![0; key.public().modulus_len()];
+    let random = ring::rand::SystemRandom::new();
+    key.sign(&ring::signature::RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).unwrap();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
 #[test]
 fn answers_are_what_github_describes() {
+    for (version, text) in VERSIONS {
+        check_all(version, description(text));
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one request after the other")]
+fn check_all(version: &'static str, description: Value) {
     let folder = tempfile::tempdir().unwrap();
     let seed = folder.path().join("seed.json");
-    let content = json!({"users": [{"login": "mia", "permission": "write"}], "repositories": [{
+    let installation = json!({"id": 5, "permissions": {"issues": "write"}, "repositories": ["acme/widgets"]});
+    let content = json!({"apps": [{
+        "id": 77, "public_key_pem": include_str!("data/github-app.pub.pem"), "installations": [installation],
+    }], "users": [{"login": "mia", "permission": "write"}], "repositories": [{
         "owner": "acme", "name": "widgets", "labels": [{"name": "bug"}], "issues": [
-            {"number": 7, "labels": ["bug"], "assignees": ["mia"], "comments": [{"body": "hm"}]},
+            {"number": 7, "labels": ["bug"], "assignees": ["mia"], "comments": [{"body": "hm"}],
+             "blocked_by": [10], "sub_issues": [8], "locked": true, "lock_reason": "spam", "events": [
+                {"event": "renamed", "from": "a", "to": "b", "actor": "mia"},
+                {"event": "locked", "reason": "spam", "app": "cq"}, {"event": "transferred", "from": "acme/old"}]},
+            {"number": 10, "title": "blocker"},
             {"number": 8, "state": "closed"}, {"number": 9, "pull_request": true}],
     }]});
     fs::write(&seed, content.to_string()).unwrap();
@@ -108,7 +152,7 @@ fn answers_are_what_github_describes() {
     let ready: Value = serde_json::from_str(&line).unwrap();
     let api = ready["api_url"].as_str().unwrap().to_owned();
     let http = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-    let mut lab = Lab { child, _folder: folder, api, http, description: description(), wrong: Vec::new() };
+    let mut lab = Lab { child, _folder: folder, api, http, version, description, wrong: Vec::new() };
 
     // A branch that differs from main, made behind the server's back.
     let bare = root.join("acme/widgets.git");
@@ -154,20 +198,53 @@ fn answers_are_what_github_describes() {
     check("POST", "~/labels", "/labels", Some(json!({"name": "new"})), 422);
     check("GET", "~/labels/{name}", "/labels/new", None, 200);
     check("GET", "~/collaborators/{username}/permission", "/collaborators/mia/permission", None, 200);
+    check("GET", "~/collaborators", "/collaborators", None, 200);
+    check("GET", "~/collaborators/{username}/permission", "/collaborators/nobody/permission", None, 404);
+    check("GET", "~/issues/{issue_number}/timeline", "/issues/7/timeline", None, 200);
+    check(
+        "GET",
+        "~/issues/{issue_number}/dependencies/blocked_by",
+        "/issues/7/dependencies/blocked_by",
+        None,
+        200,
+    );
+    check(
+        "GET",
+        "~/issues/{issue_number}/dependencies/blocking",
+        "/issues/10/dependencies/blocking",
+        None,
+        200,
+    );
+    check("GET", "~/issues/{issue_number}/sub_issues", "/issues/7/sub_issues", None, 200);
+    check("GET", "~/issues/{issue_number}/parent", "/issues/8/parent", None, 200);
+    check("GET", "~/issues/{issue_number}", "/issues/7", None, 200);
+    let reason = json!({"lock_reason": "resolved"});
+    check("PUT", "~/issues/{issue_number}/lock", "/issues/8/lock", Some(reason), 204);
+    check("DELETE", "~/issues/{issue_number}/lock", "/issues/8/lock", None, 204);
+    let comment = check("GET", "~/issues/{issue_number}/comments", "/issues/7/comments", None, 200);
+    let comment = format!("/issues/comments/{}", comment[0]["id"]);
+    check("GET", "~/issues/comments/{comment_id}", &comment, None, 200);
+    check("PATCH", "~/issues/comments/{comment_id}", &comment, Some(json!({"body": "y"})), 200);
+    check("GET", "/app", "/app", None, 200);
+    // Not the list of installations: its description wants an account that is a user and an enterprise at once.
+    check("GET", "/app/installations/{installation_id}", "/app/installations/5", None, 200);
+    check("GET", "~/installation", "/installation", None, 200);
+    let tokens = "/app/installations/{installation_id}/access_tokens";
+    check("POST", tokens, "/app/installations/5/access_tokens", None, 201);
     let pull = json!({"title": "t", "head": "topic", "base": "main"});
     check("POST", "~/pulls", "/pulls", Some(pull.clone()), 201);
     check("POST", "~/pulls", "/pulls", Some(pull), 422);
     check("GET", "~/pulls", "/pulls", None, 200);
-    check("GET", "~/pulls/{pull_number}", "/pulls/11", None, 200);
-    check("PATCH", "~/pulls/{pull_number}", "/pulls/11", Some(json!({"title": "u"})), 200);
-    check("GET", "~/pulls/{pull_number}/reviews", "/pulls/11/reviews", None, 200);
+    check("GET", "~/pulls/{pull_number}", "/pulls/12", None, 200);
+    check("PATCH", "~/pulls/{pull_number}", "/pulls/12", Some(json!({"title": "u"})), 200);
+    check("GET", "~/pulls/{pull_number}/reviews", "/pulls/12/reviews", None, 200);
     check("GET", "~/git/ref/{ref}", "/git/ref/heads/topic", None, 200);
     check("GET", "~/commits/{ref}/check-runs", "/commits/topic/check-runs", None, 200);
     check("GET", "~/commits/{ref}/status", "/commits/topic/status", None, 200);
-    check("PUT", "~/pulls/{pull_number}/merge", "/pulls/11/merge", Some(json!({"sha": "0"})), 409);
-    check("PUT", "~/pulls/{pull_number}/merge", "/pulls/11/merge", Some(json!({"sha": commit})), 200);
-    check("PUT", "~/pulls/{pull_number}/merge", "/pulls/11/merge", None, 405);
-    check("GET", "~/pulls/{pull_number}", "/pulls/11", None, 200);
+    check("PUT", "~/pulls/{pull_number}/merge", "/pulls/12/merge", Some(json!({"sha": "0"})), 409);
+    check("PUT", "~/pulls/{pull_number}/merge", "/pulls/12/merge", Some(json!({"sha": commit})), 200);
+    check("PUT", "~/pulls/{pull_number}/merge", "/pulls/12/merge", None, 405);
+    check("GET", "~/pulls/{pull_number}", "/pulls/12", None, 200);
     check("DELETE", "~/git/refs/{ref}", "/git/refs/heads/topic", None, 204);
     check("GET", "~", "", None, 200);
     assert!(lab.wrong.is_empty(), "{}", lab.wrong.join("\n"));

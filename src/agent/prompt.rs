@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::clock::stamp;
 use crate::error::{Error, Kind, Result};
-use crate::record::Record;
+use crate::record::{Issue, IssueComment, Record};
 use crate::sanitize;
 use crate::visible::{visible, visible_line};
 
@@ -73,6 +74,26 @@ fn shown(title: &str, body: &str, mark: &str) -> (String, String) {
     (title.text, description)
 }
 
+/// What of an issue's text its rendered page does not show, counted; none where it shows all.
+pub fn hidden(issue: &Issue) -> Option<String> {
+    let mut removed = visible_line(&issue.title).removed;
+    removed.join(&visible(&issue.body).removed);
+    for comment in &issue.comments {
+        removed.join(&visible(&comment.body).removed);
+    }
+    (!removed.is_empty()).then(|| removed.list())
+}
+
+/// The comments that go with the issue, each with its author's name.
+fn discussion(issue: &Issue, mark: &str) -> String {
+    let comment = |comment: &IssueComment| {
+        let (by, text) = (sanitize::line(&comment.author), visible(&comment.body).text);
+        format!("{by} wrote on {}:\n{}", stamp(comment.created_at), fenced(&text, mark))
+    };
+    let comments: Vec<String> = issue.comments.iter().map(comment).collect();
+    if comments.is_empty() { "none".to_owned() } else { comments.join("\n\n") }
+}
+
 /// What the prompt template may ask for. Of the issue's text only what its rendered page shows.
 pub fn prompt_values(
     record: &Record,
@@ -89,6 +110,7 @@ pub fn prompt_values(
         ("issue_number", record.number.to_string()),
         ("issue_title", line(&title)),
         ("issue_description", description),
+        ("issue_comments", discussion(&record.issue, &mark)),
         ("issue_labels", line(&record.issue.labels.join(", "))),
         ("issue_url", line(&record.issue.url)),
         ("repository", record.repo.clone()),

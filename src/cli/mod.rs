@@ -16,6 +16,7 @@ use crate::session::{self, Options, Session};
 
 mod claim;
 mod cleanup;
+mod doctor;
 mod fetch;
 mod gate;
 mod init;
@@ -28,11 +29,13 @@ mod spawn;
 mod status;
 mod stop;
 mod supervise;
+mod token;
 mod umbrella;
 mod webhook;
 
 pub use claim::Claim;
 pub use cleanup::Cleanup;
+pub use doctor::Doctor;
 pub use fetch::Fetch;
 pub use gate::Gate;
 pub use init::Init;
@@ -44,6 +47,7 @@ pub use spawn::Spawn;
 pub use status::Status;
 pub use stop::Stop;
 pub use supervise::Supervise;
+pub use token::Token;
 pub use umbrella::Umbrella;
 pub use webhook::Webhook;
 
@@ -72,9 +76,10 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 15] = [
+pub const PAGES: [&Page; 17] = [
     &umbrella::PAGE,
     &init::PAGE,
+    &doctor::PAGE,
     &fetch::PAGE,
     &webhook::PAGE,
     &claim::PAGE,
@@ -87,6 +92,7 @@ pub const PAGES: [&Page; 15] = [
     &status::PAGE,
     &logs::PAGE,
     &stop::PAGE,
+    &token::PAGE,
     &lab::PAGE,
 ];
 

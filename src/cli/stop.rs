@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Parser};
 
 use super::{Arguments, Common, Page, arguments_of};
+use crate::environment::UsedBy;
 use crate::error::{Result, Tally};
 use crate::session::Session;
 use crate::state::stop::Mode;
@@ -45,7 +46,7 @@ pub(super) const PAGE: Page = Page {
         ("cq-stop --abort", "end every agent now"),
         ("cq-stop --thaw", "go on"),
     ],
-    variables: &[],
+    variables: &[UsedBy::GitHub],
 };
 
 impl Arguments for Stop {

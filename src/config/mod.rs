@@ -19,8 +19,8 @@ mod text;
 mod unknown;
 
 pub use sections::{
-    AgentName, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile, PullRequests,
-    Queue, Trust, Webhook, Workspace,
+    AgentName, App, AppId, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile,
+    PullRequests, Queue, Trust, Webhook, Workspace,
 };
 pub use text::Text;
 

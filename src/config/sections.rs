@@ -16,8 +16,11 @@ pub struct GitHub {
     pub owner: Option<Text>,
     /// Its name, or `owner/name`.
     pub repo: Option<Text>,
-    /// The token, best as `${GITHUB_TOKEN}`; where none is given, GITHUB_TOKEN and then GH_TOKEN are looked at.
+    /// The token, best as `${GITHUB_TOKEN}`; where none is given, GITHUB_TOKEN, GH_TOKEN and then what
+    /// `gh auth token` says are looked at.
     pub token: Option<Text>,
+    /// The GitHub App to act as, instead of a token.
+    pub app: Option<App>,
     /// An issue needs at least one of these labels; an empty list takes any issue.
     pub labels: Vec<String>,
     /// An issue with one of these labels is left alone.
@@ -41,6 +44,7 @@ impl Default for GitHub {
             owner: None,
             repo: None,
             token: None,
+            app: None,
             labels: names(&["claude-ready"]),
             exclude_labels: names(&["blocked", "in-progress", "claude-blocked"]),
             priority_labels: BTreeMap::new(),
@@ -50,6 +54,35 @@ impl Default for GitHub {
             write_pause_milliseconds: 1000,
         }
     }
+}
+
+/// A GitHub App, as whose installation cq acts: its tokens last an hour and are good for one repository.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct App {
+    /// Its id or its client id.
+    pub id: AppId,
+    /// The installation; by default the one that the repository has.
+    pub installation_id: Option<u64>,
+    /// The file of its private key (PEM), relative to this file; nobody else may be able to read it.
+    pub private_key_file: Option<Text>,
+    /// The key itself, best as `${NAME}`.
+    pub private_key: Option<Text>,
+    /// What its tokens may do, instead of `metadata: read` and `issues`, `pull_requests`, `contents: write`.
+    pub permissions: Option<BTreeMap<String, String>>,
+    /// `cq-stop --abort` also revokes the token.
+    #[serde(default)]
+    pub revoke: bool,
+}
+
+/// What an App is called by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AppId {
+    /// The id.
+    Number(u64),
+    /// The client id.
+    Client(Text),
 }
 
 /// Whose word lets an issue's text reach an agent.

@@ -120,7 +120,7 @@ impl PrivateGit {
             &remote.address,
             &spec,
         ]);
-        let done = remote.authorize(fetch).run(REMOTE_DEADLINE)?;
+        let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
         if !done.success() {
             return Err(complaint(&format!("fetch '{branch}' from '{}'", remote.address), &done));
         }
@@ -282,7 +282,7 @@ impl PrivateGit {
             &remote.address,
             &full,
         ]);
-        let done = remote.authorize(ask).run(REMOTE_DEADLINE)?;
+        let done = remote.authorize(ask)?.run(REMOTE_DEADLINE)?;
         if !done.success() {
             return Err(complaint(&format!("ask '{}'", remote.address), &done));
         }
@@ -303,7 +303,7 @@ impl PrivateGit {
             remote.address.clone(),
             format!("{sha}:refs/heads/{branch}"),
         ]);
-        let done = remote.authorize(push).run(REMOTE_DEADLINE)?;
+        let done = remote.authorize(push)?.run(REMOTE_DEADLINE)?;
         if done.success() {
             return Ok(());
         }

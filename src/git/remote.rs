@@ -1,18 +1,21 @@
 //! A remote by its address, and the credentials for it, which travel by environment only.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
+
 use url::Url;
 
+use crate::error::Result;
+use crate::github::credential::Credential;
 use crate::process::Program;
+use crate::redact::basic;
 
 /// Where the base comes from and branches go.
 #[derive(Debug, Clone)]
 pub struct Remote {
     /// The address; never holds a token.
     pub address: String,
-    /// `scheme://host:port/` and the token that may be sent there.
-    credentials: Option<(String, String)>,
+    /// `scheme://host:port/` and whose token may be sent there.
+    credentials: Option<(String, Arc<Credential>)>,
 }
 
 impl Remote {
@@ -22,35 +25,36 @@ impl Remote {
     }
 
     /// A remote with a token, which is sent only to the server that it belongs to.
-    pub fn with_token(address: impl Into<String>, server: &Url, token: &str) -> Self {
+    pub fn signed(address: impl Into<String>, server: &Url, credential: Arc<Credential>) -> Self {
         let address = address.into();
         let belongs = Url::parse(&address)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin() == server.origin());
         let origin = format!("{}/", server.origin().ascii_serialization());
-        Self { address, credentials: belongs.then(|| (origin, token.to_owned())) }
+        Self { address, credentials: belongs.then_some((origin, credential)) }
     }
 
     /// Whether a token goes along.
     pub fn has_token(&self) -> bool {
-        self.credentials.is_some()
+        self.credentials.as_ref().is_some_and(|(_, credential)| !credential.is_anonymous())
     }
 
-    /// Adds the credentials to a git command.
-    pub(super) fn authorize(&self, program: Program) -> Program {
-        let Some((origin, token)) = &self.credentials else { return program };
-        let basic = STANDARD.encode(format!("x-access-token:{token}"));
-        program
+    /// Adds the credentials to a git command. Asked for each time: an App's token lasts an hour.
+    pub(super) fn authorize(&self, program: Program) -> Result<Program> {
+        let Some((origin, credential)) = &self.credentials else { return Ok(program) };
+        let Some(token) = credential.token()? else { return Ok(program) };
+        Ok(program
             .env("GIT_CONFIG_COUNT", "2")
             .env("GIT_CONFIG_KEY_0", format!("http.{origin}.extraHeader"))
-            .env("GIT_CONFIG_VALUE_0", format!("Authorization: Basic {basic}"))
+            .env("GIT_CONFIG_VALUE_0", format!("Authorization: Basic {}", basic(&token)))
             .env("GIT_CONFIG_KEY_1", "http.followRedirects")
-            .env("GIT_CONFIG_VALUE_1", "initial")
+            .env("GIT_CONFIG_VALUE_1", "initial"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::github::credential::{Held, Source};
 
     #[test]
     fn a_token_goes_only_to_its_own_server() {
@@ -64,8 +68,11 @@ mod tests {
             ("git@github.com:o/r.git", false),
             ("/srv/r.git", false),
         ];
+        let held = Held::new("t".to_owned(), Source::Configuration).unwrap();
+        let credential = Arc::new(Credential::Token(held));
         for (address, expected) in cases {
-            assert_eq!(Remote::with_token(address, &server, "t").has_token(), expected, "{address}");
+            let remote = Remote::signed(address, &server, Arc::clone(&credential));
+            assert_eq!(remote.has_token(), expected, "{address}");
         }
     }
 }

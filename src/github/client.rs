@@ -1,6 +1,7 @@
 //! The client: what every request goes through, from the limiter to the verdict, and what is tried again.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +17,11 @@ use super::wire::{Sent, Wire};
 use super::{Endpoints, budget, links};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::redact::Redactor;
+
+mod probe;
+
+pub use probe::Probe;
 
 /// How often a request is sent that meets trouble.
 const TRIES: u32 = 4;
@@ -32,7 +38,9 @@ pub struct Access {
     /// `X-GitHub-Api-Version`.
     pub version: String,
     /// Who asks.
-    pub credential: Credential,
+    pub credential: Arc<Credential>,
+    /// Masks what an error's body may send back.
+    pub redactor: Redactor,
     /// `.cq/cache`, where there is a state directory.
     pub cache: Option<PathBuf>,
     /// How long an answer may take to begin.
@@ -51,7 +59,8 @@ pub struct Client {
     wire: Wire,
     endpoints: Endpoints,
     version: String,
-    credential: Credential,
+    credential: Arc<Credential>,
+    redactor: Redactor,
     cache: Option<Cache>,
     limiter: Limiter,
 }
@@ -90,15 +99,16 @@ struct Request<'a> {
 
 impl Client {
     /// A client; without a credential it can only read what is public.
-    pub fn new(access: Access) -> Self {
-        let Access { endpoints, version, credential, cache, timeout, pause, patience, told_by } = access;
+    pub fn new(access: Access) -> Result<Self> {
+        let Access { endpoints, version, credential, redactor, cache, timeout, pause, patience, told_by } =
+            access;
         // Each server has limits of its own.
-        let account = format!("{} {}", endpoints.api, credential.identity());
+        let account = format!("{} {}", endpoints.api, credential.identity()?);
         let account = format!("{:032x}", digest(&account));
         let mut limiter = Limiter::new(cache.as_deref(), &account, pause, patience);
         limiter.told_by = told_by;
         let cache = cache.as_deref().map(Cache::below);
-        Self { wire: Wire::new(timeout), endpoints, version, credential, cache, limiter }
+        Ok(Self { wire: Wire::new(timeout), endpoints, version, credential, redactor, cache, limiter })
     }
 
     /// The address of a path below the API, such as `repos/o/r/issues`. Segments must be encoded already.
@@ -119,7 +129,7 @@ impl Client {
     /// Reads, by way of the cache.
     pub fn get(&self, url: &Url) -> Result<Answer> {
         let Some(cache) = &self.cache else { return self.get_fresh(url) };
-        let of = self.credential.cache_key();
+        let of = self.credential.cache_key()?;
         let kept = cache.find(&of, url);
         let answer = match self.get_if_changed(url, kept.as_ref().map(|kept| kept.etag.as_str()))? {
             Some(answer) => answer,
@@ -221,13 +231,14 @@ impl Client {
                 // The trouble itself says more than that there has been too much of it.
                 return Err(last.filter(|_| error.kind == Kind::Unavailable).unwrap_or(error));
             }
-            let error = match self.once(request)? {
+            let token = self.credential.token()?;
+            let error = match self.once(request, token.as_deref()) {
                 (Verdict::Good(body), headers) => return Ok(Some(answer(body, &headers))),
                 (Verdict::Unchanged, _) => return Ok(None),
                 (Verdict::Refused(error), _) => return Err(error),
                 (Verdict::NotSignedIn(error), _) => {
                     // An App's token lasts an hour, and may end between two requests.
-                    if renewed || !self.credential.renew()? {
+                    if renewed || !self.credential.renew(token.as_deref().unwrap_or_default())? {
                         return Err(error);
                     }
                     renewed = true;
@@ -257,8 +268,7 @@ impl Client {
         }
     }
 
-    fn once(&self, request: &Request<'_>) -> Result<(Verdict, HeaderMap)> {
-        let token = self.credential.token()?;
+    fn once(&self, request: &Request<'_>, token: Option<&str>) -> (Verdict, HeaderMap) {
         let servers: [Origin; 2] = [self.endpoints.api.origin(), self.endpoints.graphql.origin()];
         let sent = Sent {
             method: request.method,
@@ -266,15 +276,16 @@ impl Client {
             body: request.body,
             known: request.known,
             version: &self.version,
-            bearer: token.as_deref().map(|token| (token, servers.as_slice())),
+            bearer: token.map(|token| (token, servers.as_slice())),
         };
         let resource = request.demand.resource;
         let began = Clock::System.now_exact();
         match self.wire.send(&sent) {
             Ok(reply) => {
+                let reply = reply.masked(&self.redactor);
                 let (verdict, lesson) = judge(&reply, token.is_some(), Clock::System.now_exact());
                 self.limiter.learn(resource, lesson, began);
-                Ok((verdict, reply.headers))
+                (verdict, reply.headers)
             }
             Err(error) => {
                 let refused = error.will_stay();
@@ -283,7 +294,7 @@ impl Client {
                 }
                 let error = Error::because(Kind::Unavailable, error, "no answer");
                 let verdict = if refused { Verdict::Refused(error) } else { Verdict::Trouble(error) };
-                Ok((verdict, HeaderMap::new()))
+                (verdict, HeaderMap::new())
             }
         }
     }

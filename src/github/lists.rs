@@ -1,8 +1,8 @@
 //! A list of issues read whole, as fast as the server's links allow. Pure: pages go in, addresses come out.
 //!
-//! Where a page tells the last one (`rel="last"`), all between are asked for at once; a page beyond it is never
-//! asked for, because long lists answer that with 422. Where there is only a next one (a cursor), the list is read from
-//! both ends until they meet.
+//! A list that is likely to be long is begun at both ends. Where its first page tells the last one (`rel="last"`), all
+//! between are asked for at once; a page beyond it is never asked for, because long lists answer that with 422. Where
+//! there is only a next one (a cursor), the list is read from both ends until they meet.
 //!
 //! New issues come last in the order of creation. An issue that leaves or joins the list meanwhile shifts the pages
 //! behind it, and what stands at an edge between two pages can be on neither: [`List::gaps`] names the numbers there.
@@ -21,6 +21,12 @@ pub(super) struct List {
     /// Numbers seen from each end.
     seen: BTreeMap<Way, BTreeSet<u64>>,
     met: bool,
+    /// The pages have numbers: the way down is not gone on with.
+    numbered: bool,
+    /// The first page of the way down is asked for.
+    has_other_end: bool,
+    /// Where that way leads, if it was there before the first page.
+    down_next: Option<Url>,
     /// Pages that are asked for, or wait to be.
     pub outstanding: usize,
     /// The last page that was promised.
@@ -41,18 +47,25 @@ pub(super) enum Way {
 }
 
 impl List {
-    /// A list, by the address of its first page, ascending by creation; and that page's job.
-    pub(super) fn new(first: Url) -> (Self, (Way, Url)) {
-        let job = (Way::Numbered(1), first.clone());
+    /// A list, by the address of its first page, ascending by creation; and the first jobs. One that is `long` is
+    /// begun at its other end as well: a request more if it is short after all.
+    pub(super) fn new(first: Url, long: bool) -> (Self, Vec<(Way, Url)>) {
+        let mut jobs = vec![(Way::Numbered(1), first.clone())];
+        if long {
+            jobs.push((Way::Down, other_end(&first)));
+        }
         let list = Self {
             first,
             seen: BTreeMap::new(),
             met: false,
-            outstanding: 1,
+            numbered: false,
+            has_other_end: long,
+            down_next: None,
+            outstanding: jobs.len(),
             promised: 1,
             edges: BTreeMap::new(),
         };
-        (list, job)
+        (list, jobs)
     }
 
     /// Takes a page; gives those to ask for next.
@@ -62,10 +75,15 @@ impl List {
         let numbers: BTreeSet<u64> = items.filter_map(|item| item["number"].as_u64()).collect();
         let jobs = match way {
             Way::Numbered(page) => self.numbered(page, &numbers, answer),
-            Way::Up => self.take_from_an_end(way, Way::Down, numbers, answer.next.as_ref()),
-            Way::Down => self.take_from_an_end(way, Way::Up, numbers, answer.next.as_ref()),
+            Way::Up => self.at_an_end(way, Way::Down, numbers, answer.next.as_ref()),
+            Way::Down => self.at_an_end(way, Way::Up, numbers, answer.next.as_ref()),
         };
         self.outstanding += jobs.len();
+        if let Some(down) = self.seen.get(&Way::Down).filter(|_| self.numbered)
+            && let (Some(lowest), Some(highest)) = (down.first(), down.last())
+        {
+            self.edges.entry(u64::MAX).or_insert((*lowest, *highest));
+        }
         jobs
     }
 
@@ -78,15 +96,22 @@ impl List {
         match last {
             Some((count, last)) if page == 1 => {
                 self.promised = count;
-                (2..=count)
+                self.numbered = true;
+                // The page at the other end has whatever is on the last one.
+                (2..=count - u64::from(self.has_other_end && count > 1))
                     .map(|page| (Way::Numbered(page), replaced(last, "page", &page.to_string())))
                     .collect()
             }
             _ if page == 1 => {
-                self.seen.insert(Way::Up, numbers.clone());
                 self.edges.clear();
-                let other_end = replaced(&self.first, "direction", "desc");
-                vec![(Way::Up, next.clone()), (Way::Down, other_end)]
+                let mut jobs = self.at_an_end(Way::Up, Way::Down, numbers.clone(), Some(next));
+                if !self.has_other_end {
+                    self.has_other_end = true;
+                    jobs.push((Way::Down, other_end(&self.first)));
+                } else if let Some(next) = self.down_next.take().filter(|_| !self.met) {
+                    jobs.push((Way::Down, next));
+                }
+                jobs
             }
             // What was opened meanwhile has made the list longer than was promised.
             _ if page == self.promised => {
@@ -97,17 +122,23 @@ impl List {
         }
     }
 
-    fn take_from_an_end(
+    fn at_an_end(
         &mut self,
         way: Way,
         other: Way,
         numbers: BTreeSet<u64>,
         next: Option<&Url>,
     ) -> Vec<(Way, Url)> {
+        if way == Way::Down && self.seen.is_empty() {
+            // It was faster than the first page, which tells how to go on.
+            self.down_next = next.cloned();
+            self.seen.insert(Way::Down, numbers);
+            return Vec::new();
+        }
         let has_met = self.seen.get(&other).is_some_and(|seen| !seen.is_disjoint(&numbers));
         self.met |= has_met || next.is_none();
         self.seen.entry(way).or_default().extend(numbers);
-        next.filter(|_| !self.met).map(|next| (way, next.clone())).into_iter().collect()
+        next.filter(|_| !self.met && !self.numbered).map(|next| (way, next.clone())).into_iter().collect()
     }
 
     /// Numbers between the end of one page and the beginning of the next: whoever stood there may have been shifted
@@ -127,6 +158,11 @@ impl List {
 /// The number in `page=`.
 fn page_of(url: &Url) -> Option<u64> {
     url.query_pairs().find(|(name, _)| name == "page").and_then(|(_, value)| value.parse().ok())
+}
+
+/// The same list, the newest first.
+fn other_end(first: &Url) -> Url {
+    replaced(first, "direction", "desc")
 }
 
 fn replaced(url: &Url, name: &str, value: &str) -> Url {
@@ -166,11 +202,14 @@ mod tests {
     }
 
     /// Reads a list of the numbers 1 to `total`, two a page, as a server of either kind pages it.
-    fn read(total: u64, cursors: bool) -> (BTreeSet<u64>, usize) {
-        let (mut list, first) = List::new(url(FIRST));
-        let (mut jobs, mut seen, mut asked) = (vec![first], BTreeSet::new(), 0);
+    fn read(total: u64, cursors: bool, long: bool) -> (BTreeSet<u64>, usize) {
+        let (mut list, mut jobs) = List::new(url(FIRST), long);
+        let (mut seen, mut asked) = (BTreeSet::new(), 0);
+        let mut order = 7;
         while !jobs.is_empty() {
-            let (way, address) = jobs.remove(0);
+            // Answers come in any order.
+            order = order * 31 % 1009;
+            let (way, address) = jobs.remove(order % jobs.len());
             asked += 1;
             let parameter =
                 |name: &str| address.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned());
@@ -180,8 +219,8 @@ mod tests {
                 _ => 0,
             };
             let down = parameter("direction").as_deref() == Some("desc");
-            let order = |index: u64| if down { total - index } else { index + 1 };
-            let numbers: Vec<u64> = (from..(from + 2).min(total)).map(order).collect();
+            let nth = |index: u64| if down { total - index } else { index + 1 };
+            let numbers: Vec<u64> = (from..(from + 2).min(total)).map(nth).collect();
             let more = from + 2 < total;
             let direction = if down { "desc" } else { "asc" };
             let link = |rest: String| {
@@ -202,18 +241,23 @@ mod tests {
         for total in 0..40 {
             let whole: BTreeSet<u64> = (1..=total).collect();
             let pages = usize::try_from(total.div_ceil(2).max(1)).unwrap();
-            assert_eq!(read(total, false), (whole.clone(), pages), "{total} by number");
-            let (seen, asked) = read(total, true);
-            assert_eq!(seen, whole, "{total} by cursor");
-            assert!(asked <= pages + 2, "{total} by cursor: {asked} requests");
+            assert_eq!(read(total, false, false), (whole.clone(), pages), "{total} by number");
+            let (seen, asked) = read(total, false, true);
+            assert_eq!(seen, whole, "{total} by number, from both ends");
+            assert!(asked == pages || pages == 1, "{total} by number: {asked} requests");
+            for long in [false, true] {
+                let (seen, asked) = read(total, true, long);
+                assert_eq!(seen, whole, "{total} by cursor");
+                assert!(asked <= pages + 2, "{total} by cursor: {asked} requests");
+            }
         }
     }
 
     #[test]
     fn a_list_that_grows_is_followed_beyond_its_promised_end() {
-        let (mut list, (way, _)) = List::new(url(FIRST));
+        let (mut list, _) = List::new(url(FIRST), false);
         let end = "https://x/issues?page=2";
-        assert_eq!(list.take(way, &page(&[1, 2], Some(end), Some(end))).len(), 1);
+        assert_eq!(list.take(Way::Numbered(1), &page(&[1, 2], Some(end), Some(end))).len(), 1);
         let more = list.take(Way::Numbered(2), &page(&[3, 4], Some("https://x/issues?page=3"), None));
         assert_eq!(more, [(Way::Numbered(3), url("https://x/issues?page=3"))]);
         assert!(list.take(Way::Numbered(3), &page(&[5], None, None)).is_empty());
@@ -221,9 +265,9 @@ mod tests {
 
     #[test]
     fn what_a_shift_may_have_hidden_stands_between_two_pages() {
-        let (mut list, (way, _)) = List::new(url(FIRST));
+        let (mut list, _) = List::new(url(FIRST), false);
         let end = "https://x/issues?page=3";
-        list.take(way, &page(&[1, 2], Some("https://x/issues?page=2"), Some(end)));
+        list.take(Way::Numbered(1), &page(&[1, 2], Some("https://x/issues?page=2"), Some(end)));
         // 2 was closed, and 3 moved to the first page after that had been read.
         list.take(Way::Numbered(2), &page(&[4, 6], Some(end), Some(end)));
         list.take(Way::Numbered(3), &page(&[7, 8], None, None));
@@ -246,9 +290,9 @@ mod tests {
         let address = |exchange: &Value| {
             url("https://api.github.com").join(exchange["path"].as_str().unwrap()).unwrap()
         };
-        let (mut list, (way, first)) = List::new(address(&recorded[0]));
-        assert_eq!(first, address(&recorded[0]));
-        let jobs = list.take(way, &answer(&recorded[0]));
+        let (mut list, first) = List::new(address(&recorded[0]), false);
+        assert_eq!(first, [(Way::Numbered(1), address(&recorded[0]))]);
+        let jobs = list.take(Way::Numbered(1), &answer(&recorded[0]));
         let asked: Vec<Url> = jobs.iter().map(|(_, url)| url.clone()).collect();
         assert_eq!(asked, recorded[1..].iter().map(address).collect::<Vec<_>>());
         for ((way, _), exchange) in jobs.into_iter().zip(&recorded[1..]) {

@@ -8,6 +8,7 @@ use url::Url;
 use crate::environment::{self, Environment, Variable};
 use crate::error::{Error, Kind, OrFail, Result};
 
+pub mod app;
 pub mod blockers;
 pub mod budget;
 mod cache;
@@ -15,22 +16,25 @@ pub mod client;
 pub mod credential;
 pub mod details;
 mod document;
+pub mod helper;
 pub mod issues;
 pub mod labels;
 mod limiter;
 mod links;
 mod lists;
 mod parallel;
+pub mod permissions;
 pub mod pulls;
 pub mod roles;
 pub mod signature;
 pub mod snapshot;
+pub mod sources;
 pub mod sync;
 mod verdict;
 pub mod webhook;
 mod wire;
 
-pub use client::{Access, Client, Repeat};
+pub use client::{Access, Client, Probe, Repeat};
 pub use verdict::Refusal;
 
 /// The addresses GitHub Actions sets, so that the same binaries run against github.com, GitHub Enterprise and a

@@ -39,6 +39,9 @@ pub struct Snapshot {
     pub(super) since: Timestamp,
     /// Of the answer to what was updated since.
     pub(super) etag: Option<String>,
+    /// Numbers at the edges of the pages that were read: an issue may have slipped past there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) gaps: BTreeSet<u64>,
     /// By number.
     pub issues: BTreeMap<u64, Known>,
     /// By login in small letters.
@@ -75,6 +78,7 @@ impl Snapshot {
             whole_at: now,
             since: now - TimeDelta::minutes(MARGIN_MINUTES),
             etag: None,
+            gaps: BTreeSet::new(),
             issues: BTreeMap::new(),
             people: BTreeMap::new(),
             blockers: Vec::new(),

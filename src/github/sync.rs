@@ -17,7 +17,7 @@ use super::client::Answer;
 use super::credential::digest;
 use super::details::{self, AT_ONCE, Details};
 use super::lists::{List, Way, is_pull_request};
-use super::snapshot::{Asked, Snapshot};
+use super::snapshot::{Asked, Known, Snapshot};
 use super::{Client, blockers, document, issues, parallel, roles};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -116,8 +116,12 @@ struct Sync<'a> {
     lists: Vec<List>,
     /// Logins that have been asked for.
     asked: BTreeSet<String>,
-    /// Issues whose details have been asked for.
-    detailed: BTreeSet<u64>,
+    /// Issues that may lack details.
+    bare: BTreeSet<u64>,
+    /// Issues whose details are on their way.
+    awaited: BTreeSet<u64>,
+    /// What has changed is asked for, or need not be yet.
+    looked_for_changes: bool,
     /// Something has changed since the reading began.
     active: bool,
     /// Of comments.
@@ -140,7 +144,9 @@ impl<'a> Sync<'a> {
             snapshot,
             lists: Vec::new(),
             asked: BTreeSet::new(),
-            detailed: BTreeSet::new(),
+            bare: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            looked_for_changes: false,
             active: false,
             with_text: false,
         }
@@ -166,37 +172,49 @@ impl<'a> Sync<'a> {
 
     /// Reads every list from its beginning, and what has changed meanwhile.
     fn read_whole(&mut self) -> Result<()> {
-        let mut jobs = Vec::new();
-        for (index, label) in self.wanted.lists.iter().enumerate() {
-            let (list, (way, url)) = List::new(self.list(label.as_deref())?);
-            self.lists.push(list);
-            jobs.push(Job::Page(index, way, url));
-        }
-        jobs.push(Job::Changes(self.changes()?));
+        let jobs = self.begin()?;
         self.run(jobs)?;
-        if !self.active {
-            return Ok(());
-        }
-        // Whoever came or went while the pages were read may have pushed others over their edges.
-        self.read_changes()?;
-        let gaps: BTreeSet<u64> = self.lists.iter().flat_map(List::gaps).collect();
-        let gaps: Vec<u64> = gaps.into_iter().filter(|gap| !self.snapshot.issues.contains_key(gap)).collect();
+        self.snapshot.gaps = self.lists.iter().flat_map(List::gaps).collect();
+        if self.active { self.read_gaps() } else { Ok(()) }
+    }
+
+    /// Whoever came or went while the pages were read may have pushed others over their edges.
+    fn read_gaps(&mut self) -> Result<()> {
+        let issues = &self.snapshot.issues;
+        let gaps: Vec<u64> =
+            self.snapshot.gaps.iter().copied().filter(|gap| !issues.contains_key(gap)).collect();
         if gaps.len() <= GAPS {
             return self.read_numbers(&gaps);
         }
+        self.snapshot.gaps.clear();
+        let jobs = self.begin()?;
+        self.run(jobs)
+    }
+
+    /// The first pages of every list.
+    fn begin(&mut self) -> Result<Vec<Job>> {
+        self.lists.clear();
         let mut jobs = Vec::new();
         for (index, label) in self.wanted.lists.iter().enumerate() {
-            let (list, (way, url)) = List::new(self.list(label.as_deref())?);
-            self.lists[index] = list;
-            jobs.push(Job::Page(index, way, url));
+            // All open issues of a repository are many; those with a label usually are not.
+            let (list, pages) = List::new(self.list(label.as_deref())?, label.is_none());
+            self.lists.push(list);
+            jobs.extend(pages.into_iter().map(|(way, url)| Job::Page(index, way, url)));
         }
-        self.run(jobs)
+        Ok(jobs)
     }
 
     /// Reads what has changed since the fixed moment.
     fn read_changes(&mut self) -> Result<()> {
         let changes = Job::Changes(self.changes()?);
-        self.run(vec![changes])
+        let before = self.snapshot.etag.clone();
+        self.run(vec![changes])?;
+        // The last pages may have been read after the last look at the changes.
+        if before != self.snapshot.etag {
+            self.read_gaps()?;
+        }
+        self.snapshot.gaps.clear();
+        Ok(())
     }
 
     /// Reads issues by their numbers, whether or not there are any.
@@ -218,6 +236,7 @@ impl<'a> Sync<'a> {
 
     /// Gets what is missing of those that deserve it.
     fn settle(&mut self) -> Result<()> {
+        self.bare = self.snapshot.issues.keys().copied().collect();
         let mut jobs = self.ask_details(1);
         let details: Vec<Details> = self
             .snapshot
@@ -267,6 +286,7 @@ impl<'a> Sync<'a> {
             Done::Page(index, way, answer) => {
                 for issue in items(&answer)?.iter().filter(|item| !is_pull_request(item)) {
                     self.snapshot.note(issue)?;
+                    self.bare.extend(issue["number"].as_u64());
                 }
                 let list = &mut self.lists[index];
                 let mut jobs: Vec<Job> = list
@@ -276,6 +296,11 @@ impl<'a> Sync<'a> {
                     .collect();
                 let at_least = if list.outstanding == 0 { 1 } else { AT_ONCE };
                 jobs.extend(self.ask_details(at_least));
+                let outstanding: usize = self.lists.iter().map(|list| list.outstanding).sum();
+                if outstanding <= parallel::WIDTH && !std::mem::replace(&mut self.looked_for_changes, true) {
+                    // Together with the last pages: the later, the more of what happened meanwhile it tells.
+                    jobs.push(Job::Changes(self.changes()?));
+                }
                 Ok(jobs)
             }
             Done::Changes(None) => Ok(Vec::new()),
@@ -283,6 +308,7 @@ impl<'a> Sync<'a> {
             Done::Details(found) => {
                 let mut jobs = Vec::new();
                 for details in found {
+                    self.awaited.remove(&details.number);
                     jobs.extend(self.ask_people(&details));
                     if let Some(known) = self.snapshot.issues.get_mut(&details.number) {
                         known.details = Some(details);
@@ -325,20 +351,19 @@ impl<'a> Sync<'a> {
 
     /// Jobs for details that are missing, once there are enough of them.
     fn ask_details(&mut self, at_least: usize) -> Vec<Job> {
-        let missing = self.snapshot.issues.iter().filter(|(number, known)| {
-            known.details.is_none()
-                && !known.id.is_empty()
-                && !self.detailed.contains(number)
-                && (self.deserves)(&known.record)
-        });
-        let missing: Vec<(u64, String)> =
-            missing.map(|(number, known)| (*number, known.id.clone())).collect();
-        let enough = if at_least > 1 { missing.len() / AT_ONCE * AT_ONCE } else { missing.len() };
-        let batches = missing[..enough].chunks(AT_ONCE).map(|batch| {
-            self.detailed.extend(batch.iter().map(|(number, _)| *number));
-            Job::Details(batch.iter().map(|(_, id)| id.clone()).collect())
-        });
-        batches.collect()
+        let (issues, deserves) = (&self.snapshot.issues, self.deserves);
+        let lacks =
+            |known: &Known| known.details.is_none() && !known.id.is_empty() && deserves(&known.record);
+        let awaited = &mut self.awaited;
+        self.bare.retain(|number| issues.get(number).is_some_and(lacks) && !awaited.contains(number));
+        let enough = if self.bare.len() < at_least { 0 } else { self.bare.len() / at_least * at_least };
+        let asked: Vec<u64> = self.bare.iter().copied().take(enough).collect();
+        for number in &asked {
+            self.bare.remove(number);
+            awaited.insert(*number);
+        }
+        let id = |number: &u64| issues.get(number).map(|known| known.id.clone());
+        asked.chunks(AT_ONCE).map(|batch| Job::Details(batch.iter().filter_map(id).collect())).collect()
     }
 
     /// Jobs for the permissions that a decision will ask for.

@@ -164,7 +164,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
 }
 
 /// The server's clock.
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let text = headers.get("date")?.to_str().ok()?;
     Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc())
 }

@@ -8,6 +8,8 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, RequestExt as _};
 use url::Url;
 
+use crate::redact::Redactor;
+
 /// No answer is longer, unpacked: 100 issues with bodies of 65,536 characters each are less.
 pub(super) const LONGEST_BODY: u64 = 10 << 20;
 /// How many redirects are followed: a renamed repository is one.
@@ -35,6 +37,16 @@ pub(super) struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// An error's body without secrets: a broken server or a proxy may send back what it was sent.
+    pub(super) fn masked(mut self, redactor: &Redactor) -> Self {
+        if self.status >= 400 {
+            self.body = redactor.redact(&String::from_utf8_lossy(&self.body)).into_owned().into_bytes();
+        }
+        self
+    }
 }
 
 /// Why nothing, or not all, came back.

@@ -107,7 +107,7 @@ fn act(store: &mut Store, deed: Deed, now: Timestamp) -> Result<Value, Failure> 
             let wanted: Vec<Named> = wanted.into_iter().map(Named::Name).collect();
             labels::set(store, owner, name, number, at, &wanted)?;
         }
-        What::EditTitle(title) => store.rename(owner, name, number, at, title)?,
+        What::EditTitle(title) => store.rename(owner, name, number, at, &title)?,
         What::EditBody(body) => store.rewrite(owner, name, number, at, Some(body))?,
         What::Comment(body) => id = json!(store.comment(owner, name, number, at, body)?),
         What::EditComment { id, body } => number = store.edit_comment(owner, name, id, at, body)?,
@@ -135,6 +135,7 @@ fn act(store: &mut Store, deed: Deed, now: Timestamp) -> Result<Value, Failure> 
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 Reference::parse(&text, owner, name)
             };
+            store.somebody_waits = true;
             store.repository_mut(owner, name)?.issue_mut(number)?.blocked_by =
                 list.iter().filter_map(one).collect();
         }
@@ -175,7 +176,12 @@ fn transfer(
     from.gone.insert(number, Gone::To(there));
     let previous = from.full_name();
     issue.number = new;
-    store.repository_mut(new_owner, new_name)?.issues.insert(new, issue);
+    let id = store.next_id();
+    let there = store.repository_mut(new_owner, new_name)?;
+    for label in &issue.labels {
+        there.label_named(label, id);
+    }
+    there.issues.insert(new, issue);
     store.happened(new_owner, new_name, new, at, "transferred", None)?;
     let issue = store.repository_mut(new_owner, new_name)?.issue_mut(new)?;
     if let Some(event) = issue.events.last_mut() {

@@ -45,8 +45,8 @@ pub(super) async fn answer(lab: &Shared, mut request: Request) -> Response {
     let free = path == "/rate_limit";
     let now = lab.now().timestamp();
     if !free {
-        let admitted = lab.store().meter.admit(method.as_str(), &path, now);
-        if let Err(refusal) = admitted {
+        let admitted = lab.store().meter.refuse(method.as_str(), &path, now);
+        if let Some(refusal) = admitted {
             return finished(lab, refusal);
         }
     }
@@ -64,7 +64,7 @@ pub(super) async fn answer(lab: &Shared, mut request: Request) -> Response {
         Err(failure) => failure.into_response(),
     };
     let version = Version::of(&headers).unwrap_or(Version::First);
-    let response = version.cut(&path, response).await;
+    let response = if resource == Resource::Core { version.cut(&path, response).await } else { response };
     let mut response = if method == Method::GET { tagged(&headers, response).await } else { response };
     let free = free || response.status() == StatusCode::NOT_MODIFIED;
     if !free && resource == Resource::Core {
@@ -74,7 +74,9 @@ pub(super) async fn answer(lab: &Shared, mut request: Request) -> Response {
     lab.store().meter.write(resource, now, answered);
     if asker.is_none() && !lab.store().meter.is_enforced(resource) {
         // Nobody in particular may ask less.
+        let used = lab.store().meter.used(resource);
         answered.insert("x-ratelimit-limit", HeaderValue::from(60));
+        answered.insert("x-ratelimit-remaining", HeaderValue::from(60_u64.saturating_sub(used)));
     }
     answered.insert("x-github-api-version-selected", HeaderValue::from_static(version.name()));
     if let Some(scopes) = asker.and_then(|asker| asker.scopes)
@@ -115,6 +117,11 @@ fn lead(request: &mut Request, path: &str) {
     }
 }
 
+/// The rest of a path, with its first slash.
+fn below(segments: &[&str]) -> String {
+    segments.iter().fold(String::new(), |path, segment| path + "/" + segment)
+}
+
 enum Admitted {
     To(Request),
     Elsewhere(Response),
@@ -152,20 +159,20 @@ fn admit(lab: &Lab, credentials: Credentials, mut request: Request) -> Result<Ad
         let Some(repository) = store.find(owner, name) else {
             let former = |one: &&super::store::Repository| one.former.iter().any(|old| same(old, &full));
             let now = store.repositories.iter().find(former).ok_or_else(Failure::not_found)?;
-            let rest: String = rest.iter().map(|segment| format!("/{segment}")).collect();
+            let rest = below(rest);
             return redirect(format!("/repositories/{}{rest}", now.id));
         };
         guard(&store, repository, asker.as_ref(), request.method(), rest, of_apps)?;
-        if let ["issues", number, below @ ..] = rest
+        if let ["issues", number, more @ ..] = rest
             && let Some(gone) = number.parse().ok().and_then(|number: u64| repository.gone.get(&number))
         {
             let Gone::To(there) = gone else { return Err(Failure::gone("This issue was deleted")) };
-            let below: String = below.iter().map(|segment| format!("/{segment}")).collect();
+            let rest = below(more);
             let place = store.find(&there.owner, &there.name).map_or_else(
                 || format!("/repos/{}/{}", there.owner, there.name),
                 |repository| format!("/repositories/{}", repository.id),
             );
-            return redirect(format!("{place}/issues/{}{below}", there.number));
+            return redirect(format!("{place}/issues/{}{rest}", there.number));
         }
     }
     let reading = matches!(*request.method(), Method::GET | Method::HEAD);

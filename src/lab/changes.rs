@@ -124,14 +124,14 @@ impl Store {
         name: &str,
         number: u64,
         now: Timestamp,
-        title: String,
+        title: &str,
     ) -> Result<(), Failure> {
         let issue = self.repository_mut(owner, name)?.issue_mut(number)?;
         if issue.title == title {
             return Ok(());
         }
-        let previous = std::mem::replace(&mut issue.title, title.clone());
-        self.happened(owner, name, number, now, "renamed", Some(&title))?;
+        let previous = std::mem::replace(&mut issue.title, title.to_owned());
+        self.happened(owner, name, number, now, "renamed", Some(title))?;
         let issue = self.repository_mut(owner, name)?.issue_mut(number)?;
         if let Some(event) = issue.events.last_mut() {
             event.previous = Some(previous);

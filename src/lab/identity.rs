@@ -169,12 +169,12 @@ fn application(store: &Store, jwt: &str, now: i64) -> Result<u64, Failure> {
     let app = app.ok_or_else(|| Failure::message(StatusCode::NOT_FOUND, "Integration not found"))?;
     let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &app.key);
     key.verify(signed.as_bytes(), &decode(signature)?).map_err(|_| undecodable())?;
-    let Some(issued) = claims["iat"].as_i64().filter(|issued| *issued <= now + 60) else {
+    let Some(begun) = claims["iat"].as_i64().filter(|begun| *begun <= now + 60) else {
         return Err(refuse(
             "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
         ));
     };
-    let Some(expires) = claims["exp"].as_i64().filter(|expires| *expires > now && *expires > issued) else {
+    let Some(expires) = claims["exp"].as_i64().filter(|expires| *expires > now && *expires > begun) else {
         return Err(refuse(
             "'Expiration time' claim ('exp') must be a numeric value representing the future time at \
              which the assertion expires",

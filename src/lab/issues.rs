@@ -192,7 +192,7 @@ fn change(
     let issue = store.repository_mut(owner, name)?.issue_mut(number)?;
     issue.updated_at = now;
     if let Some(title) = fields.title {
-        store.rename(owner, name, number, now, title)?;
+        store.rename(owner, name, number, now, &title)?;
     }
     if let Some(body) = fields.body {
         store.rewrite(owner, name, number, now, body)?;

@@ -146,8 +146,8 @@ impl Meter {
         }
     }
 
-    /// Whether a request may be answered; otherwise the refusal. `now` is the epoch's seconds.
-    pub(super) fn admit(&mut self, method: &str, path: &str, now: i64) -> Result<(), Response> {
+    /// The refusal of a request that may not be answered. `now` is the epoch's seconds.
+    pub(super) fn refuse(&mut self, method: &str, path: &str, now: i64) -> Option<Response> {
         let resource = Resource::of(path);
         if self.window.elapsed() >= Duration::from_secs(self.limits.window_s) {
             (self.window, self.used) = (Instant::now(), BTreeMap::new());
@@ -161,7 +161,7 @@ impl Meter {
             let early = until.saturating_duration_since(Instant::now());
             if !early.is_zero() {
                 self.violations.push(violation("secondary", early));
-                return Err(self.secondary());
+                return Some(self.secondary());
             }
             self.resting = None;
         }
@@ -171,7 +171,7 @@ impl Meter {
                 self.violations.push(violation("primary", left));
             }
             self.told.push(resource);
-            return Err(self.primary(resource, now));
+            return Some(self.primary(resource, now));
         }
         let writes = resource == Resource::Core && !["GET", "HEAD"].contains(&method);
         if let Some(most) = self.limits.secondary_writes_per_minute.filter(|_| writes) {
@@ -182,11 +182,11 @@ impl Meter {
             if self.writes.len() >= most {
                 let rest = if self.limits.retry_after_s == 0 { minute() } else { self.limits.retry_after_s };
                 self.resting = Some(Instant::now() + Duration::from_secs(rest));
-                return Err(self.secondary());
+                return Some(self.secondary());
             }
             self.writes.push_back(Instant::now());
         }
-        Ok(())
+        None
     }
 
     fn status(&self) -> StatusCode {
@@ -242,28 +242,28 @@ mod tests {
     fn who_goes_on_after_the_end_is_noted() {
         let mut meter = meter(json!({"core": 2}));
         for _ in 0..2 {
-            meter.admit("GET", "/user", 0).unwrap();
+            assert!(meter.refuse("GET", "/user", 0).is_none());
             meter.count(Resource::Core, 1);
         }
-        let refusal = meter.admit("GET", "/user", 0).unwrap_err();
+        let refusal = meter.refuse("GET", "/user", 0).unwrap();
         assert_eq!((refusal.status(), meter.violations.len()), (StatusCode::FORBIDDEN, 0));
         assert_eq!(refusal.headers()["x-ratelimit-remaining"], "0");
-        meter.admit("GET", "/user", 0).unwrap_err();
+        meter.refuse("GET", "/user", 0).unwrap();
         assert_eq!(meter.violations.len(), 1);
-        meter.admit("POST", "/graphql", 0).unwrap();
+        assert!(meter.refuse("POST", "/graphql", 0).is_none());
     }
 
     #[test]
     fn writes_that_come_too_fast_end_in_a_rest_for_all() {
         let mut meter = meter(json!({"secondary_writes_per_minute": 1, "retry_after_s": 7, "status": 429}));
-        meter.admit("POST", "/x", 0).unwrap();
-        meter.admit("GET", "/x", 0).unwrap();
-        let refusal = meter.admit("POST", "/x", 0).unwrap_err();
+        assert!(meter.refuse("POST", "/x", 0).is_none());
+        assert!(meter.refuse("GET", "/x", 0).is_none());
+        let refusal = meter.refuse("POST", "/x", 0).unwrap();
         assert_eq!(
             (refusal.status().as_u16(), &refusal.headers()["retry-after"]),
             (429, &HeaderValue::from(7))
         );
-        meter.admit("GET", "/x", 0).unwrap_err();
+        meter.refuse("GET", "/x", 0).unwrap();
         assert_eq!((meter.violations.len(), meter.violations[0].limit), (1, "secondary"));
     }
 }

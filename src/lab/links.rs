@@ -49,11 +49,11 @@ impl<'a> List<'a> {
         let address = format!("{}/repositories/{}/{rest}", self.base, self.repository_id);
         let (window, link) = if self.cursors {
             if page > 1 {
-                let message = "Pagination with the page parameter is not supported for large datasets, \
-                               please use cursor based pagination (after/before)";
-                return Err(Failure::message(StatusCode::UNPROCESSABLE_ENTITY, message));
+                return Err(unsupported());
             }
             by_cursor(&address, &pairs(self.uri), size, items.len())
+        } else if page > items.len().div_ceil(size).max(1) && items.len() >= LARGE {
+            return Err(unsupported());
         } else {
             (window(page, size, items.len()), by_number(&address, &pairs(self.uri), page, size, items.len()))
         };
@@ -64,6 +64,15 @@ impl<'a> List<'a> {
         }
         Ok(response)
     }
+}
+
+/// A list that long has no page after its last: GitHub wants to be asked by cursor there.
+const LARGE: usize = 1000;
+
+fn unsupported() -> Failure {
+    let message = "Pagination with the page parameter is not supported for large datasets, please use cursor \
+                   based pagination (after/before)";
+    Failure::message(StatusCode::UNPROCESSABLE_ENTITY, message)
 }
 
 fn window(page: usize, size: usize, total: usize) -> Range<usize> {

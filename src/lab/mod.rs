@@ -1,10 +1,13 @@
 //! The rehearsal: a GitHub on this machine and an agent that follows a script, so that the whole
 //! pipeline can be tried and tested with no account and no network.
 //!
-//! [`serve`] answers as GitHub's REST API does ([`issues`], [`labels`], [`pulls`], [`merge`],
-//! [`repositories`]; drawn by [`shapes`], from what [`store`] holds) and hands git's requests to git's
-//! own server ([`git_http`]). What it holds at the start is read by [`seed`]; [`control`] shows it all
-//! and lets a test break things ([`faults`]). [`agent`] does what a [`script`] says.
+//! [`serve`] lets in whoever may come ([`admit`], [`identity`], [`roles`], [`limits`]), answers as GitHub's
+//! REST API does ([`issues`], [`relations`], [`labels`], [`pulls`], [`merge`], [`people`], [`apps`],
+//! [`repositories`]; drawn by [`shapes`] in one of two [`versions`], from what [`store`] holds and [`changes`]
+//! changes) and as its GraphQL API does ([`graphql`]), and hands git's requests to git's own server
+//! ([`git_http`]). What it holds at the start is read by [`seed`] and set up by [`plant`]; [`control`] shows it
+//! all, lets a test do what others do ([`act`]) and break things ([`faults`], [`breakage`]). [`agent`] does what
+//! a [`script`] says.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -60,7 +63,7 @@ pub struct ServeOptions {
     pub seed: PathBuf,
     /// A loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The only token that is let in.
+    /// The main token; a seed may have others.
     pub token: String,
     /// Written, all at once, when the server listens.
     pub ready_file: Option<PathBuf>,

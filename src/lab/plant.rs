@@ -39,6 +39,7 @@ impl Seed {
             routes: BTreeMap::new(),
             requests: Vec::new(),
             last_id: self.first_id,
+            somebody_waits: self.repositories.iter().any(SeedRepository::has_blockers),
         };
         for user in &self.users {
             declare(&mut store, user);
@@ -104,6 +105,10 @@ pub(super) fn know(store: &mut Store, login: &str, permission: &str) {
 }
 
 impl SeedRepository {
+    fn has_blockers(&self) -> bool {
+        self.issues.iter().any(|issue| !issue.blocked_by.is_empty())
+    }
+
     fn plant(&self, store: &mut Store) {
         let mut repository = Repository {
             id: store.next_id(),

@@ -241,7 +241,7 @@ async fn edit(
         }
         issue.updated_at = now;
         if let Some(title) = fields.title {
-            store.rename(&owner, &name, number, now, title)?;
+            store.rename(&owner, &name, number, now, &title)?;
         }
         if let Some(body) = fields.body {
             store.rewrite(&owner, &name, number, now, Some(body))?;

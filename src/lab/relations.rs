@@ -45,6 +45,9 @@ fn reference(repository: &Repository, issue: &Issue) -> Reference {
 
 /// The issues that wait for this one.
 pub(super) fn blocking(store: &Store, repository: &Repository, issue: &Issue) -> Vec<Reference> {
+    if !store.somebody_waits {
+        return Vec::new();
+    }
     let waits =
         |(_, other): &(&Repository, &Issue)| other.blocked_by.iter().any(|one| is(one, repository, issue));
     all(store).filter(waits).map(|(repository, other)| reference(repository, other)).collect()
@@ -61,7 +64,7 @@ pub(super) fn parent(store: &Store, repository: &Repository, issue: &Issue) -> O
 pub(super) fn sub_issues(store: &Store, issue: &Issue) -> (usize, usize, usize) {
     let closed = |one: &&Reference| found(store, one).is_some_and(|(_, issue)| issue.state == State::Closed);
     let (total, done) = (issue.sub_issues.len(), issue.sub_issues.iter().filter(closed).count());
-    (total, done, if total == 0 { 0 } else { done * 100 / total })
+    (total, done, (done * 100).checked_div(total).unwrap_or(0))
 }
 
 /// What an issue waits for and what waits for it; the open ones, and all.

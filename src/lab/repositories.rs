@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<Link> {
         .route("/rate_limit", get(rate_limit))
         .route("/user", get(viewer))
         .route("/meta", get(meta))
+        .route("/", get(root))
         .route("/graphql", post(super::graphql::answer))
 }
 
@@ -124,6 +125,15 @@ async fn viewer(Here(lab): Here) -> Answer {
         shape.extend(more);
     }
     ok(&shape)
+}
+
+/// Where a client looks at the headers to see whether its token is good.
+async fn root(Here(lab): Here) -> Answer {
+    let base = &lab.base;
+    ok(&json!({
+        "current_user_url": format!("{base}/user"), "rate_limit_url": format!("{base}/rate_limit"),
+        "repository_url": format!("{base}/repos/{{owner}}/{{repo}}"),
+    }))
 }
 
 async fn meta() -> Answer {

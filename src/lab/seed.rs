@@ -127,6 +127,7 @@ pub(super) struct SeedLabel {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a file says what holds, one by one")]
 pub(super) struct SeedIssue {
     pub(super) number: Option<u64>,
     pub(super) title: Option<String>,

@@ -33,6 +33,8 @@ pub(super) struct Store {
     pub requests: Vec<Logged>,
     /// The last id handed out; ids are unique across kinds, as nobody should rely on.
     pub last_id: u64,
+    /// Whether any issue has ever had a blocker: spares looking for whom each issue blocks.
+    pub somebody_waits: bool,
 }
 
 /// How many requests are remembered one by one.

@@ -74,6 +74,10 @@ fn modernise(value: &mut Value) {
                     object.remove(name);
                 }
             }
+            // What is not merged has no moment of it.
+            if let Some(Value::Object(pull)) = object.get_mut("pull_request") {
+                pull.retain(|_, value| !value.is_null());
+            }
             object.values_mut().for_each(modernise);
         }
         _ => {}

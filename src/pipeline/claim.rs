@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::vet;
 use super::workspace::{self, Paths};
+use crate::agent::prompt;
 use crate::claims::{self, Claimed, Terms};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::record::{Record, Source, Status, Trust, Verdict};
@@ -33,20 +34,24 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         left = left.min(free_places(&session.state, &terms)?);
     }
     let enough = Cell::new(left == 0);
-    let tally = session.for_each(records.take_while(|_| !enough.get()), |record| {
+    let tally = session.for_each(records.take_while(|_| !enough.get()), |mut record| {
         is_of(&record, repo.as_deref())?;
         let number = record.number;
         let is_new = record.claim.is_none();
-        let record = if is_new && may_be_free(session, &terms, number)? {
-            confirmed(session, record)?
-        } else {
-            record
-        };
+        if is_new && may_be_free(session, &terms, number)? {
+            record = confirmed(session, record)?;
+            if let Some(trust) = &mut record.trust {
+                trust.hidden = prompt::hidden(&record.issue);
+            }
+        }
         may_be_claimed(&record)?;
         let claimed =
             if wish.dry_run { would_claim(&session.state, record) } else { claims.claim(record, &terms)? };
         match claimed {
             Claimed::Won(record) => {
+                if let Some(hidden) = record.trust.as_ref().and_then(|trust| trust.hidden.as_ref()) {
+                    session.detail(&format!("issue #{number}: hidden text is left out: {hidden}"));
+                }
                 left -= usize::from(is_new);
                 enough.set(left == 0);
                 if wish.dry_run {

@@ -199,6 +199,7 @@ fn vouch(session: &Session, rules: &Rules, mut record: Record) -> Record {
         approved_at: Some(session.clock.now()),
         content_sha256: Some(content_sha256(&record.issue)),
         reasons: vec!["selected by whoever ran the command".to_owned()],
+        hidden: None,
         extra: Extra::new(),
     });
     record.priority = rules.priority(&record.issue.labels);

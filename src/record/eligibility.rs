@@ -156,6 +156,7 @@ mod tests {
             approved_at: None,
             content_sha256: None,
             reasons: vec!["labelled by a stranger".into()],
+            hidden: None,
             extra: Extra::new(),
         });
         assert_eq!(rules.reasons(&stranger), ["untrusted", "labelled by a stranger"]);

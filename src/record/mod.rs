@@ -167,6 +167,9 @@ pub struct Trust {
     /// What the decision rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// What the rendered issue does not show, and the agent will not be given, counted: `2 HTML comments`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<String>,
     /// Fields cq does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -50,6 +50,7 @@ pub fn judge(evidence: &Evidence, permissions: &Permissions, policy: &Policy) ->
         approved_at: None,
         content_sha256: None,
         reasons,
+        hidden: None,
         extra: Extra::new(),
     };
     let approval = match approval(evidence, permissions, policy) {

@@ -1,69 +1,142 @@
 //! GitHub, as the configuration and the environment want it spoken to.
 
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Session;
+use crate::config::{self, AppId};
 use crate::environment;
 use crate::error::{Error, Kind, Result};
 use crate::git::Remote;
-use crate::github::credential::Credential;
-use crate::github::{Access, Client, Endpoints};
+use crate::github::app::{self, App, Key};
+use crate::github::credential::{Credential, Held, Source};
+use crate::github::{Access, Client, Endpoints, permissions, sources};
 
 impl Session {
     /// A client.
     pub fn github(&self) -> Result<Client> {
         let github = &self.loaded.config.github;
         let patience = self.options.max_wait.unwrap_or(Duration::from_secs(github.max_wait_seconds.into()));
-        Ok(Client::new(Access {
-            endpoints: Endpoints::of(&self.environment)?,
+        Client::new(Access {
+            endpoints: self.endpoints()?,
             version: github.api_version.clone(),
             credential: self.credential()?,
+            redactor: self.redactor(),
             cache: self.state.cache(),
-            timeout: Duration::from_secs(github.timeout_seconds.max(1).into()),
+            timeout: self.github_timeout(),
             pause: Duration::from_millis(github.write_pause_milliseconds.into()),
             patience,
-            told_by: (!self.options.quiet).then_some(self.command),
-        }))
+            told_by: self.told_by(),
+        })
     }
 
-    /// Who asks.
-    fn credential(&self) -> Result<Credential> {
-        Ok(self.token()?.map_or(Credential::Anonymous, Credential::Token))
+    /// Where GitHub is.
+    pub fn endpoints(&self) -> Result<Endpoints> {
+        Endpoints::of(&self.environment)
     }
 
-    /// The token: the configuration's, else GITHUB_TOKEN, else GH_TOKEN.
-    pub fn token(&self) -> Result<Option<String>> {
-        let environment = &self.environment;
-        match &self.loaded.config.github.token {
-            Some(text) => text.resolve("github.token", environment).map(Some),
-            None => {
-                let found = environment
-                    .get(&environment::GITHUB_TOKEN)
-                    .or_else(|| environment.get(&environment::GH_TOKEN));
-                Ok(found.map(str::to_owned))
-            }
+    fn github_timeout(&self) -> Duration {
+        Duration::from_secs(self.loaded.config.github.timeout_seconds.max(1).into())
+    }
+
+    fn told_by(&self) -> Option<&'static str> {
+        (!self.options.quiet).then_some(self.command)
+    }
+
+    /// Who asks: found out once, and then kept, so that `gh` is asked once and an App mints once.
+    pub fn credential(&self) -> Result<Arc<Credential>> {
+        let mut kept = self.credential.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(credential) = kept.as_ref() {
+            return Ok(Arc::clone(credential));
         }
+        let found = Arc::new(self.find_credential()?);
+        if let Credential::Token(held) = found.as_ref() {
+            self.redactor.learn(held.token());
+        }
+        Ok(Arc::clone(kept.insert(found)))
+    }
+
+    fn find_credential(&self) -> Result<Credential> {
+        if let Some(app) = &self.loaded.config.github.app {
+            return self.app(app).map(|app| Credential::App(Box::new(app)));
+        }
+        let found = match self.tokens_set()?.into_iter().next() {
+            Some(found) => Some(found),
+            None => {
+                sources::gh(&self.environment, &self.endpoints()?.server).map(|token| (Source::Gh, token))
+            }
+        };
+        match found {
+            Some((source, token)) => Held::new(token, source).map(Credential::Token),
+            None => Ok(Credential::Anonymous),
+        }
+    }
+
+    /// The tokens that are set: the configuration's, GITHUB_TOKEN, GH_TOKEN. The first one counts.
+    pub fn tokens_set(&self) -> Result<Vec<(Source, String)>> {
+        let configured = self.loaded.config.github.token.as_ref();
+        let configured =
+            configured.map(|text| text.resolve("github.token", &self.environment)).transpose()?;
+        let inherited = |variable| self.environment.get(variable).map(str::to_owned);
+        Ok([
+            (Source::Configuration, configured),
+            (Source::GitHubToken, inherited(&environment::GITHUB_TOKEN)),
+            (Source::GhToken, inherited(&environment::GH_TOKEN)),
+        ]
+        .into_iter()
+        .filter_map(|(source, token)| Some((source, token?)))
+        .collect())
+    }
+
+    fn app(&self, app: &config::App) -> Result<App> {
+        let resolve = |text: &config::Text, key| text.resolve(key, &self.environment);
+        let key = match (&app.private_key_file, &app.private_key) {
+            (Some(file), None) => {
+                Key::read(&self.loaded.root.join(resolve(file, "github.app.privateKeyFile")?))?
+            }
+            (None, Some(text)) => Key::parse(&resolve(text, "github.app.privateKey")?)?,
+            _ => {
+                let message = "'github.app' needs privateKeyFile or privateKey, and not both";
+                return Err(Error::new(Kind::Config, message));
+            }
+        };
+        let identity = app::Identity {
+            id: match &app.id {
+                AppId::Number(id) => id.to_string(),
+                AppId::Client(text) => resolve(text, "github.app.id")?,
+            },
+            key,
+            installation: app.installation_id,
+            repo: self.repo()?,
+            permissions: app.permissions.clone().unwrap_or_else(permissions::needed),
+        };
+        let version = self.loaded.config.github.api_version.clone();
+        let door = app::Door::new(self.endpoints()?, version, self.github_timeout(), self.told_by());
+        App::new(identity, door, self.state.cache(), self.redactor())
+    }
+
+    /// Whether there is a token; nothing is minted to find out.
+    pub fn has_token(&self) -> Result<bool> {
+        Ok(!self.credential()?.is_anonymous())
     }
 
     /// Refuses what cannot be done without a token.
     pub fn needs_token(&self, what: &str) -> Result<()> {
-        match self.token()? {
-            Some(_) => Ok(()),
-            None => Err(Error::new(Kind::NotPermitted, format!("cannot {what}: no GitHub token"))
-                .hint("set GITHUB_TOKEN, or github.token in the configuration")),
+        if self.has_token()? {
+            return Ok(());
         }
+        Err(Error::new(Kind::NotPermitted, format!("cannot {what}: no GitHub token")).hint(
+            "set GITHUB_TOKEN, github.token or github.app in the configuration, or sign in with gh auth login",
+        ))
     }
 
     /// The remote of a repository: the configuration's, else its address on GitHub, with the token if there is one.
     pub fn remote(&self, repo: &str) -> Result<Remote> {
-        let endpoints = Endpoints::of(&self.environment)?;
+        let endpoints = self.endpoints()?;
         let address = match &self.loaded.config.git.remote {
             Some(text) => text.resolve("git.remote", &self.environment)?,
             None => endpoints.git(repo),
         };
-        Ok(match self.token()? {
-            Some(token) => Remote::with_token(address, &endpoints.server, &token),
-            None => Remote::plain(address),
-        })
+        Ok(Remote::signed(address, &endpoints.server, self.credential()?))
     }
 }

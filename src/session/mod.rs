@@ -2,6 +2,7 @@
 //! them the configuration, the state directory and the output.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::agent::environment::MARKER;
@@ -11,6 +12,7 @@ use crate::config::{Loaded, STATE_DIR_NAME};
 use crate::environment::{self, Environment};
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::git::{Git, PrivateGit, Repository};
+use crate::github::credential::Credential;
 use crate::output::{self, Format, Output};
 use crate::record::{Claim, Record, Status};
 use crate::redact::Redactor;
@@ -56,6 +58,8 @@ pub struct Session {
     pub loaded: Loaded,
     /// The state directory.
     pub state: State,
+    redactor: Redactor,
+    credential: Mutex<Option<Arc<Credential>>>,
 }
 
 impl Session {
@@ -76,7 +80,9 @@ impl Session {
             None => loaded.root.join(STATE_DIR_NAME),
         };
         let state = State::at(dir, clock, command);
-        Ok(Self { command, environment, clock, options, folder, loaded, state })
+        let redactor = secrets(&loaded, &environment);
+        let credential = Mutex::default();
+        Ok(Self { command, environment, clock, options, folder, loaded, state, redactor, credential })
     }
 
     /// The folder the command was started in.
@@ -153,27 +159,9 @@ impl Session {
         Output::new(format, self.colours(), header)
     }
 
-    /// Masks the secrets that this process knows.
+    /// Masks the secrets that this process knows, and those that it will get: every clone learns of them.
     pub fn redactor(&self) -> Redactor {
-        let config = &self.loaded.config;
-        let texts = [
-            (&config.github.token, "github.token"),
-            (&config.claude.api_key, "claude.apiKey"),
-            (&config.notifications.slack_webhook, "notifications.slackWebhook"),
-            (&config.webhook.secret, "webhook.secret"),
-            (&config.webhook.previous_secret, "webhook.previousSecret"),
-        ];
-        let configured =
-            texts.into_iter().filter_map(|(text, key)| text.as_ref()?.resolve(key, &self.environment).ok());
-        let inherited = [
-            &environment::GITHUB_TOKEN,
-            &environment::GH_TOKEN,
-            &environment::ANTHROPIC_API_KEY,
-            &environment::CQ_WEBHOOK_SECRET,
-        ]
-        .into_iter()
-        .filter_map(|variable| self.environment.get(variable).map(str::to_owned));
-        Redactor::knowing(configured.chain(inherited))
+        self.redactor.clone()
     }
 
     /// Runs `each` for every input; reports what fails and goes on with the next. Errors that no later record
@@ -237,6 +225,32 @@ impl Output {
             ]
         })
     }
+}
+
+/// The secrets that the configuration and the environment hold. What is minted or asked for comes later.
+fn secrets(loaded: &Loaded, environment: &Environment) -> Redactor {
+    let config = &loaded.config;
+    let texts = [
+        (&config.claude.api_key, "claude.apiKey"),
+        (&config.notifications.slack_webhook, "notifications.slackWebhook"),
+        (&config.webhook.secret, "webhook.secret"),
+        (&config.webhook.previous_secret, "webhook.previousSecret"),
+        (&config.github.app.as_ref().and_then(|app| app.private_key.clone()), "github.app.privateKey"),
+    ];
+    let configured =
+        texts.into_iter().filter_map(|(text, key)| text.as_ref()?.resolve(key, environment).ok());
+    let keys = [&environment::ANTHROPIC_API_KEY, &environment::CQ_WEBHOOK_SECRET]
+        .into_iter()
+        .filter_map(|variable| environment.get(variable).map(str::to_owned));
+    let redactor = Redactor::knowing(configured.chain(keys));
+    let token = config.github.token.as_ref().and_then(|text| text.resolve("github.token", environment).ok());
+    let inherited = [&environment::GITHUB_TOKEN, &environment::GH_TOKEN]
+        .into_iter()
+        .filter_map(|variable| environment.get(variable).map(str::to_owned));
+    for token in token.into_iter().chain(inherited) {
+        redactor.learn(&token);
+    }
+    redactor
 }
 
 /// Writes an error to stderr: what failed, on what, why, and what to do next.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::token;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::record::{Record, Status};
 use crate::session::Session;
@@ -62,6 +63,17 @@ pub fn run(session: &Session, mode: Option<Mode>, reason: &str, dry_run: bool) -
         output.item(&row, || vec![row.instance.clone(), format!("#{}", row.issue), action.to_owned()])?;
     }
     output.finish()?;
+    let app = session.loaded.config.github.app.as_ref();
+    if mode == Some(Mode::Abort) && !dry_run && app.is_some_and(|app| app.revoke) {
+        match token::revoke(session) {
+            Ok(true) => session.note("the App's token is revoked"),
+            Ok(false) => {}
+            Err(error) => {
+                session.complain(&error);
+                tally.note(error.kind);
+            }
+        }
+    }
     Ok(tally)
 }
 

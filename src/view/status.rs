@@ -170,7 +170,7 @@ fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Resu
     if active >= capacity {
         told.push(format!("all {capacity} places are taken"));
     }
-    if session.token()?.is_none() {
+    if !session.has_token()? {
         told.push("without a GitHub token it is not known whether it is eligible".to_owned());
         return Ok(());
     }

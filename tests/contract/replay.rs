@@ -5,8 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cq::github::credential::Credential;
+use cq::github::credential::{Credential, Held, Source};
 use cq::github::{Access, Client, Endpoints};
+use cq::redact::Redactor;
 use serde_json::Value;
 use url::Url;
 
@@ -60,16 +61,19 @@ impl Replay {
     /// A client that takes this for GitHub.
     pub(crate) fn client(&self) -> Client {
         let here = Url::parse(&self.address).unwrap();
-        Client::new(Access {
+        let held = Held::new(TOKEN.to_owned(), Source::GitHubToken).unwrap();
+        let access = Access {
             endpoints: Endpoints { api: here.clone(), graphql: here.join("graphql").unwrap(), server: here },
             version: "2022-11-28".to_owned(),
-            credential: Credential::Token(TOKEN.to_owned()),
+            credential: Arc::new(Credential::Token(held)),
+            redactor: Redactor::knowing([TOKEN]),
             cache: None,
             timeout: Duration::from_secs(5),
             pause: Duration::ZERO,
             patience: Duration::from_secs(1),
             told_by: None,
-        })
+        };
+        Client::new(access).unwrap()
     }
 }
 

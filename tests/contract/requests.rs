@@ -14,15 +14,22 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 15] = [
+const OPERATIONS: [&str; 22] = [
+    "DELETE /installation/token",
+    "GET /app/installations/{installation_id}",
     "GET /meta",
+    "GET /rate_limit",
+    "GET /repos/acme/widgets/contents",
     "GET /repos/{owner}/{repo}",
     "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+    "GET /repos/{owner}/{repo}/installation",
     "GET /repos/{owner}/{repo}/issues",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/labels/{name}",
     "GET /repos/{owner}/{repo}/pulls",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "GET /user",
+    "POST /app/installations/{installation_id}/access_tokens",
     "POST /graphql Blockers",
     "POST /graphql Details",
     "POST /graphql More",
@@ -31,6 +38,10 @@ const OPERATIONS: [&str; 15] = [
     "POST /repos/{owner}/{repo}/labels",
     "POST /repos/{owner}/{repo}/pulls",
 ];
+
+/// What the descriptions here leave out: the end of an App's token, which is GitHub's `apps/revoke-installation-access-
+/// token`, and the folder at the top, which is `contents/{path}` without a path.
+const UNDESCRIBED: [&str; 2] = ["DELETE /installation/token", "GET /repos/acme/widgets/contents"];
 
 /// A house with more issues than a page, one of them with a long history, and some that wait for others.
 fn house(version: &str) -> House {
@@ -41,10 +52,15 @@ fn house(version: &str) -> House {
         json!({"number": 3, "title": "Third", "body": "Blocked by #130", "labels": ["claude-ready", "P3"],
                "comments": vec![json!({"body": "hm"}); 120]}),
     ];
-    issues.extend((4..=130).map(|number| json!({"number": number, "title": format!("Another {number}")})));
+    issues.extend((4..=230).map(|number| json!({"number": number, "title": format!("Another {number}")})));
     // Between two pages, where a reader may have missed somebody.
     issues[100]["state"] = json!("closed");
-    let house = House::new(&Plan { issues: json!(issues), ..Plan::default() });
+    let app = json!({
+        "id": 4321, "public_key_pem": include_str!("../data/github-app.pub.pem"),
+        "installations": [{"id": 98765, "permissions": {
+            "metadata": "read", "issues": "write", "pull_requests": "write", "contents": "write"}}],
+    });
+    let house = House::new(&Plan { issues: json!(issues), seed: json!({"apps": [app]}), ..Plan::default() });
     house.configure(|config| {
         config["github"]["apiVersion"] = json!(version);
         config["pullRequest"]["draft"] = json!(true);
@@ -81,6 +97,8 @@ fn everything(house: &House) -> Vec<Value> {
     records.extend(cq("pr", &["--sync"]).quietly().records());
     records.extend(cq("cleanup", &["claude-instance-1"]).good().records());
     receive(house);
+    cq("doctor", &[]).good();
+    as_an_app(house);
     records
 }
 
@@ -92,6 +110,24 @@ fn rename(house: &House) {
         json!({"path": format!("{path}$"), "status": 301, "redirect_to": format!("{now}{rest}")})
     };
     house.lab.break_with(&json!([redirect("/issues/1"), redirect("")]));
+}
+
+/// What is asked on behalf of a GitHub App, from its first token to the end of the last.
+fn as_an_app(house: &House) {
+    let key = include_str!("../data/github-app.pem");
+    cq::state::durable::replace(&house.place("app.pem"), key.as_bytes()).unwrap();
+    let cq = |name: &str, args: &[&str]| house.cq(name).args(args).without("GITHUB_TOKEN").run();
+    for installation in [Value::Null, json!(98765)] {
+        house.configure(|config| {
+            config["github"]["app"] = json!({"id": 4321, "privateKeyFile": "../app.pem"});
+            if !installation.is_null() {
+                config["github"]["app"]["installationId"] = installation.clone();
+            }
+        });
+        cq("doctor", &[]);
+        cq("fetch", &["1"]).good();
+        cq("token", &["--revoke"]).good();
+    }
 }
 
 /// Runs cq-webhook until it knows GitHub's addresses.
@@ -145,6 +181,10 @@ fn judge(description: &Description, schema: &Valid<Schema>, request: &Value) -> 
                 operation.name
             }
             None => {
+                let name = format!("{method} {path}");
+                if UNDESCRIBED.contains(&&*name) && query.is_empty() && body.is_null() && wrong.is_empty() {
+                    return Ok(name);
+                }
                 wrong.push("no such operation".to_owned());
                 String::new()
             }

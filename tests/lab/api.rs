@@ -34,6 +34,15 @@ fn a_long_list_is_read_to_its_end() {
 }
 
 #[test]
+fn a_large_list_has_no_page_after_its_last() {
+    let lab = Rehearsal::start(&json!({"repositories": [{
+        "owner": "acme", "name": "widgets", "generate": {"issues": 1000},
+    }]}));
+    let status = |page| lab.get(&format!("/repos/acme/widgets/issues?per_page=100&page={page}")).status;
+    assert_eq!([status(1), status(10), status(11)], [200, 200, 422]);
+}
+
+#[test]
 fn what_is_known_already_costs_nothing() {
     let lab = Rehearsal::acme(&json!([{"number": 7, "labels": ["claude-ready"]}]));
     let first = lab.get("/repos/acme/widgets/issues");

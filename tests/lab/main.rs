@@ -7,6 +7,9 @@
 
 mod agent;
 mod api;
+mod apps;
+mod behind;
+mod broken;
 mod git_server;
 
 use std::fs;

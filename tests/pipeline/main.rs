@@ -8,11 +8,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acme_app;
+mod app;
 mod claims;
 mod disk;
+mod doctor;
 mod gates;
 mod hostile;
 mod input;
+mod leaks;
 mod line;
 mod network;
 mod outcomes;
@@ -20,6 +24,8 @@ mod pipes;
 mod recovery;
 mod refusals;
 mod stop;
+mod sync;
+mod token;
 mod twice;
 mod views;
 mod wire;

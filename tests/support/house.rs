@@ -25,6 +25,14 @@ pub(crate) struct Plan {
     pub(crate) script: Value,
     /// `qualityGates`.
     pub(crate) gates: Value,
+    /// What else the GitHub holds: keys of its seed.
+    pub(crate) seed: Value,
+    /// What else its repository has.
+    pub(crate) repository: Value,
+    /// Nobody sees its repository without a token.
+    pub(crate) private: bool,
+    /// Where the GitHub's clock stands still.
+    pub(crate) github_now: Option<String>,
 }
 
 impl Default for Plan {
@@ -37,6 +45,10 @@ impl Default for Plan {
             ]),
             script: json!({}),
             gates: json!([{"name": "readme", "command": ["test", "-s", "README.md"]}]),
+            seed: json!({}),
+            repository: json!({}),
+            private: false,
+            github_now: None,
         }
     }
 }
@@ -55,15 +67,22 @@ impl House {
         fs::create_dir(root.join("home")).unwrap();
         fs::write(root.join("issues.json"), plan.issues.to_string()).unwrap();
         fs::write(root.join("script.json"), plan.script.to_string()).unwrap();
-        let seed = json!({"repositories": [{
-            "owner": "acme", "name": "widgets", "issues": plan.issues,
+        let mut seed = plan.seed.clone();
+        seed["repositories"] = json!([{
+            "owner": "acme", "name": "widgets", "issues": plan.issues, "private": plan.private,
             "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
-        }]});
+        }]);
         fs::write(root.join("seed.json"), seed.to_string()).unwrap();
-        let lab = Lab::start(&root.join("seed.json"), &path(), &root.join("home"));
+        for (name, value) in plan.repository.as_object().unwrap() {
+            seed["repositories"][0][name] = value.clone();
+        }
+        let lab =
+            Lab::start(&root.join("seed.json"), &path(), &root.join("home"), plan.github_now.as_deref());
         let house = Self { lab, folder };
         let origin = format!("{}/acme/widgets.git", house.lab.address());
-        house.git_in(house.root(), &["clone", "--quiet", &origin, "clone"]);
+        let signed = origin.replace("http://", &format!("http://x:{TOKEN}@"));
+        house.git_in(house.root(), &["clone", "--quiet", &signed, "clone"]);
+        house.git(&["remote", "set-url", "origin", &origin]);
         house.cq("init").run().good();
         let agent = [env!("CARGO_BIN_EXE_cq-lab"), "agent", "--script", &house.text_of("script.json")];
         let mut agent: Vec<String> = agent.map(str::to_owned).to_vec();

@@ -17,10 +17,12 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn start(seed_file: &Path, path: &str, home: &Path) -> Self {
+    /// `now` makes its clock stand still.
+    pub(crate) fn start(seed_file: &Path, path: &str, home: &Path, now: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cq-lab"));
         command.args(["serve", "--token", TOKEN, "--seed"]).arg(seed_file);
         command.env_clear().env("PATH", path).env("HOME", home);
+        command.envs(now.map(|now| ("CQ_NOW", now)));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -248,7 +248,7 @@ impl<'a> World<'a> {
     }
 
     /// `Repository.issues`: oldest first, unless it is to be otherwise; any of the labels is enough.
-    pub(super) fn issues(&self, repository: &'a Repository, args: &Args<'_>) -> Given<'a> {
+    pub(super) fn issues(repository: &'a Repository, args: &Args<'_>) -> Given<'a> {
         if !repository.has_issues {
             return Page::cut("IssueConnection", "issues", Vec::new(), args).map(Out::Thing);
         }
@@ -285,7 +285,7 @@ impl<'a> World<'a> {
         Page::cut("IssueConnection", "issues", things, args).map(Out::Thing)
     }
 
-    pub(super) fn pulls(&self, repository: &'a Repository, args: &Args<'_>) -> Given<'a> {
+    pub(super) fn pulls(repository: &'a Repository, args: &Args<'_>) -> Given<'a> {
         let states = args.list("states");
         let text = |name| args.text(name);
         let takes = |issue: &&Issue| {

@@ -184,7 +184,7 @@ impl<'a> Selector<'a, '_> {
                 Value::Array(values)
             }
             Out::Missing(mut problem) => {
-                problem.path = self.path.clone();
+                problem.path.clone_from(&self.path);
                 self.plan.problems.push(problem);
                 Value::Null
             }

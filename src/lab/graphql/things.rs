@@ -308,8 +308,8 @@ impl<'a> World<'a> {
             "issue" => numbered("an Issue", |issue| issue.pull.is_none()),
             "pullRequest" => numbered("a PullRequest", |issue| issue.pull.is_some()),
             "issueOrPullRequest" => numbered("an issue or pull request", |_| true),
-            "issues" => self.issues(repository, args),
-            "pullRequests" => self.pulls(repository, args),
+            "issues" => Self::issues(repository, args),
+            "pullRequests" => Self::pulls(repository, args),
             "label" => {
                 let wanted = args.text("name").unwrap_or_default();
                 let found = repository.labels.iter().find(|label| same(&label.name, wanted));

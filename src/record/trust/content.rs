@@ -121,6 +121,7 @@ mod tests {
             approved_at: None,
             content_sha256: sha,
             reasons: Vec::new(),
+            hidden: None,
             extra: Extra::new(),
         };
         let operator = |sha| Trust { source: Source::Operator, ..github(sha) };

@@ -12,6 +12,8 @@
     reason = "a benchmark starts programs itself, writes plain files, and may panic"
 )]
 
+mod fetch;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,7 @@ fn main() {
     bench.many_claims();
     bench.status();
     bench.spawn();
+    bench.fetch();
     bench.print();
     let _ = fs::remove_dir_all(base);
 }

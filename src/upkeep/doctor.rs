@@ -1,0 +1,101 @@
+//! `cq-doctor`: looks at everything cq needs, says what is wrong, and what to do about it. Changes nothing.
+
+use serde::Serialize;
+
+use crate::config::Loaded;
+use crate::error::{Error, Kind, Result, Tally};
+use crate::sanitize;
+use crate::session::Session;
+
+mod github;
+mod surroundings;
+mod token;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// cq works, but not as well or as safely as it could.
+    Warning,
+    /// Something will not work.
+    Error,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which check, in a word or two: `token`, `github.clock`.
+    pub check: &'static str,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What was found; never a secret.
+    pub what: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, what: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Ok, what: what.into(), fix: None }
+    }
+
+    fn warning(check: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Warning, what: what.into(), fix: Some(fix.into()) }
+    }
+
+    fn error(check: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Error, what: what.into(), fix: Some(fix.into()) }
+    }
+
+    /// An error of cq's own, as a finding.
+    fn failed(check: &'static str, error: &Error) -> Self {
+        Self { check, verdict: Verdict::Error, what: error.to_string(), fix: error.hint.clone() }
+    }
+}
+
+/// Says what was found, as soon as it is.
+type Tell<'a> = dyn FnMut(Finding) -> Result<()> + 'a;
+
+/// What is looked at, in this order. An error of a part is that nobody reads what it says.
+const PARTS: [fn(&Session, &mut Tell<'_>) -> Result<()>; 2] = [configuration, github::look];
+
+/// Looks at everything.
+pub fn run(session: &Session) -> Result<Tally> {
+    let redactor = session.redactor();
+    let mut output = session.rows(&["CHECK", "VERDICT", "WHAT", "FIX"]);
+    let mut tally = Tally::default();
+    let mut tell = |mut finding: Finding| {
+        finding.what = redactor.redact(&sanitize::line(&finding.what)).into_owned();
+        finding.fix = finding.fix.map(|fix| redactor.redact(&sanitize::line(&fix)).into_owned());
+        if finding.verdict == Verdict::Error {
+            tally.note(Kind::Failed);
+        }
+        output.item(&finding, || {
+            let verdict = match finding.verdict {
+                Verdict::Ok => "ok",
+                Verdict::Warning => "warning",
+                Verdict::Error => "ERROR",
+            };
+            let fix = finding.fix.clone().unwrap_or_default();
+            vec![finding.check.to_owned(), verdict.to_owned(), finding.what.clone(), fix]
+        })
+    };
+    for part in PARTS {
+        part(session, &mut tell)?;
+    }
+    output.finish()?;
+    Ok(tally)
+}
+
+fn configuration(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
+    let check = "configuration";
+    tell(match Loaded::find(session.options.config.as_deref(), session.folder()) {
+        Err(error) => Finding::failed(check, &error),
+        Ok(Loaded { file: Some(file), .. }) => Finding::ok(check, format!("'{}'", file.display())),
+        Ok(Loaded { file: None, .. }) => {
+            Finding::warning(check, "there is none; the defaults are in force", "cq-init")
+        }
+    })
+}
