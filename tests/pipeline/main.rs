@@ -9,6 +9,7 @@
 mod support;
 
 mod claims;
+mod delivery;
 mod disk;
 mod gates;
 mod hostile;
