@@ -15,6 +15,7 @@ mod gates;
 mod hostile;
 mod input;
 mod line;
+mod mirror;
 mod network;
 mod outcomes;
 mod pipes;
