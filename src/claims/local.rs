@@ -98,6 +98,7 @@ impl Claims for Local {
             outcome: None,
             run: None,
             gates: None,
+            delivery: None,
             pull_request: None,
             feedback: Vec::new(),
             history: Vec::new(),

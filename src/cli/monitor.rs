@@ -10,7 +10,8 @@ use crate::upkeep::monitor;
 
 /// Find the dead and the due: one tick
 ///
-/// Ends what lost its supervisor, decides what follows, and writes the records that need an agent again.
+/// Ends what lost its supervisor, decides what follows, and writes the records that need an agent again. With a token
+/// it also shows on GitHub what is known of each issue: claude-in-progress, claude-blocked, the assignee.
 #[derive(Debug, Parser)]
 #[command(name = "cq-monitor", version)]
 pub struct Monitor {
@@ -30,7 +31,7 @@ pub(super) const PAGE: Page = Page {
         ("cq-monitor | cq-spawn", "start again what died or is due"),
         ("* * * * * cd /srv/widgets && cq-monitor | cq-spawn", "the same from cron, every minute"),
     ],
-    variables: &[UsedBy::Agents],
+    variables: &[UsedBy::GitHub, UsedBy::Agents],
 };
 
 impl Arguments for Monitor {

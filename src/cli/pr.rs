@@ -12,6 +12,7 @@ use crate::session::Session;
 /// Push the branch and open the pull request, once
 ///
 /// Only a tree whose checks passed is pushed, only to the claim's own branch, and only if nobody else changed it.
+/// Interrupted at any moment and run again, it goes on from there: one pull request, one comment on the issue.
 #[derive(Debug, Parser)]
 #[command(name = "cq-pr", version)]
 pub struct Pr {

@@ -35,6 +35,11 @@ pub struct GitHub {
     pub max_wait_seconds: u32,
     /// Milliseconds between two writes; GitHub asks for a second.
     pub write_pause_milliseconds: u32,
+    /// Whether cq-monitor shows on the issue what is known of it: the labels claude-in-progress and claude-blocked,
+    /// and the assignee.
+    pub mirror: bool,
+    /// The login that issues in work are assigned to.
+    pub assignee: Option<String>,
 }
 
 impl Default for GitHub {
@@ -52,6 +57,8 @@ impl Default for GitHub {
             timeout_seconds: 30,
             max_wait_seconds: 60,
             write_pause_milliseconds: 1000,
+            mirror: true,
+            assignee: None,
         }
     }
 }
@@ -263,13 +270,23 @@ impl Gate {
 }
 
 /// What pull requests look like.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PullRequests {
     /// Open them as drafts where the repository allows it.
     pub draft: bool,
     /// Labels to put on them.
     pub labels: Vec<String>,
+    /// Logins to assign them to.
+    pub assignees: Vec<String>,
+    /// Whether the issue gets a comment with the pull request's address.
+    pub comment: bool,
+}
+
+impl Default for PullRequests {
+    fn default() -> Self {
+        Self { draft: false, labels: Vec::new(), assignees: Vec::new(), comment: true }
+    }
 }
 
 /// Where GitHub's webhooks arrive, and the secret that they are signed with.

@@ -114,8 +114,15 @@ fn complaint(what: &str, finished: &Finished) -> Error {
     }
 }
 
-/// The first line that git marks as the cause.
+/// The first line that git marks as the cause; before all others one that GitHub numbers, which says more.
 fn reason(said: &str) -> Option<String> {
+    let numbered = |line: &str| {
+        let at = line.find("GH0").filter(|_| line.starts_with("remote: "))?;
+        Some(line[at..].trim_end().to_owned())
+    };
+    if let Some(reason) = said.lines().find_map(numbered) {
+        return Some(reason);
+    }
     let marked = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
     let line = said.lines().find(marked)?;
     Some(line.trim_start_matches("fatal: ").trim_start_matches("error: ").to_owned())
@@ -134,7 +141,7 @@ fn classify(said: &str) -> (Kind, Option<&'static str>) {
     ]) {
         (Kind::NotPermitted, Some("the token needs 'contents: write' on this repository"))
     } else if says(&["GH006", "GH013", "protected branch hook declined"]) {
-        (Kind::NotPermitted, Some("the branch is protected on GitHub"))
+        (Kind::NotPermitted, Some("the branch is protected on GitHub: let its rules leave 'claude/' alone"))
     } else if says(&[
         "Could not resolve host",
         "unable to access",
@@ -170,6 +177,7 @@ mod tests {
                 Kind::Unavailable,
             ),
             ("remote: error: GH006: Protected branch update failed", Kind::NotPermitted),
+            ("remote: error: GH013: Repository rule violations found", Kind::NotPermitted),
             ("fatal: write error: No space left on device", Kind::CannotWrite),
             ("fatal: not something we can merge", Kind::Failed),
         ];
@@ -177,5 +185,7 @@ mod tests {
             assert_eq!(classify(said).0, kind, "{said}");
         }
         assert_eq!(reason("warning: w\nfatal: the cause\nhint: h").unwrap(), "the cause");
+        let ruled = "remote: error: GH013: Repository rule violations found for refs/heads/b.        \nremote: \nerror: failed to push";
+        assert_eq!(reason(ruled).unwrap(), "GH013: Repository rule violations found for refs/heads/b.");
     }
 }

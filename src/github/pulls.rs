@@ -1,9 +1,10 @@
 //! Pull requests.
 
+use std::cell::RefCell;
+
 use serde_json::{Value, json};
 
-use super::Refusal;
-use super::{Client, Repeat};
+use super::{Client, Refusal, Repeat, assignees, labels};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Extra, PullRequest};
 
@@ -22,20 +23,63 @@ pub struct Proposal {
     pub draft: bool,
 }
 
-/// The newest open pull request of a branch.
-pub fn of_branch(client: &Client, repo: &str, branch: &str) -> Result<Option<PullRequest>> {
-    open_of_branch(client, repo, branch)?.as_ref().map(from_json).transpose()
+/// A pull request, and what it is dressed in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// As a record has it.
+    pub pull_request: PullRequest,
+    /// Names of its labels.
+    pub labels: Vec<String>,
+    /// Logins.
+    pub assignees: Vec<String>,
 }
 
-fn open_of_branch(client: &Client, repo: &str, branch: &str) -> Result<Option<Value>> {
-    // Without the owner GitHub ignores the filter and answers with every pull request.
+/// What is known of a branch's pull requests.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    /// None.
+    Nothing,
+    /// This one is the branch's: it is open, or it was merged with the very commit that is there now.
+    This(Box<Found>),
+    /// Only one that was closed unmerged, or merged with something else: its number.
+    Over(u64),
+}
+
+/// The pull request of a branch whose end is `sha`, whatever base it has by now. Never from the cache.
+pub fn of_branch(client: &Client, repo: &str, branch: &str, sha: &str) -> Result<Known> {
     let owner = repo.split('/').next().unwrap_or_default();
+    of_owners_branch(client, repo, owner, branch, sha)
+}
+
+fn of_owners_branch(client: &Client, repo: &str, owner: &str, branch: &str, sha: &str) -> Result<Known> {
+    // Without the owner GitHub ignores the filter and answers with every pull request.
     let head = format!("{owner}:{branch}");
-    let query = [("head", head.as_str()), ("state", "open"), ("sort", "created"), ("direction", "desc")];
-    let answer = client.get(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
-    let mut list = answer.body.as_array().cloned().unwrap_or_default();
-    list.retain(|pull| pull["head"]["ref"].as_str() == Some(branch));
-    Ok(list.into_iter().next())
+    let query = [
+        ("head", head.as_str()),
+        ("state", "all"),
+        ("sort", "created"),
+        ("direction", "desc"),
+        ("per_page", "100"),
+    ];
+    let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
+    let list = answer.body.as_array().map(Vec::as_slice).unwrap_or_default();
+    let of_it = list.iter().filter(|pull| pull["head"]["ref"].as_str() == Some(branch));
+    Ok(choose(&of_it.map(found).collect::<Result<Vec<_>>>()?, sha))
+}
+
+/// Newest first.
+fn choose(pulls: &[Found], sha: &str) -> Known {
+    let newest = pulls.first().map(|found| found.pull_request.number);
+    let is_it = |found: &&Found| {
+        let pull = &found.pull_request;
+        pull.state == "merged" && pull.head_sha == sha
+    };
+    let open = pulls.iter().find(|found| found.pull_request.state == "open");
+    match (open.or_else(|| pulls.iter().find(is_it)), newest) {
+        (Some(found), _) => Known::This(Box::new(found.clone())),
+        (None, Some(number)) => Known::Over(number),
+        (None, None) => Known::Nothing,
+    }
 }
 
 /// One pull request as it is now.
@@ -43,8 +87,39 @@ pub fn get(client: &Client, repo: &str, number: u64) -> Result<PullRequest> {
     from_json(&client.get(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
 }
 
-/// Opens a pull request; adopts the one that is there already, and does without `draft` where there are none.
-pub fn open(client: &Client, repo: &str, proposal: &Proposal) -> Result<PullRequest> {
+/// The same, with what it is dressed in, and never from the cache.
+pub fn look(client: &Client, repo: &str, number: u64) -> Result<Found> {
+    found(&client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
+}
+
+/// What stands in the way of a pull request, by GitHub's own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The branch is not there.
+    Head,
+    /// The base is not there.
+    Base,
+    /// The branch has nothing that the base has not.
+    NothingNew,
+}
+
+/// What stands in the way, if that is why a pull request was refused.
+pub fn obstacle(error: &Error) -> Option<Obstacle> {
+    let said = &error.cause::<Refusal>()?.message;
+    if said.contains("head: invalid") {
+        Some(Obstacle::Head)
+    } else if said.contains("base: invalid") {
+        Some(Obstacle::Base)
+    } else if said.contains("No commits between") {
+        Some(Obstacle::NothingNew)
+    } else {
+        None
+    }
+}
+
+/// Opens a pull request for `sha`; adopts the one that is there already, and does without `draft` where there are
+/// none.
+pub fn open(client: &Client, repo: &str, proposal: &Proposal, sha: &str) -> Result<Found> {
     let url = client.address(&format!("repos/{repo}/pulls"), &[])?;
     let mut body = json!({
         "title": proposal.title,
@@ -53,15 +128,26 @@ pub fn open(client: &Client, repo: &str, proposal: &Proposal) -> Result<PullRequ
         "base": proposal.base,
         "draft": proposal.draft,
     });
-    let there = || open_of_branch(client, repo, &proposal.head);
+    // One that it made itself, whatever became of it since, is open or was merged with this commit.
+    let made = RefCell::new(None);
+    let there = || match of_branch(client, repo, &proposal.head, sha)? {
+        Known::This(found) => {
+            *made.borrow_mut() = Some(*found);
+            Ok(Some(Value::Null))
+        }
+        Known::Nothing | Known::Over(_) => Ok(None),
+    };
     loop {
         let error = match client.create(&url, &body, &Repeat::Unless(&there)) {
-            Ok(answer) => return from_json(&answer.body),
+            Ok(answer) => return made.take().map_or_else(|| found(&answer.body), Ok),
             Err(error) => error,
         };
         let said = error.cause::<Refusal>().map(|refusal| refusal.message.clone()).unwrap_or_default();
         if said.contains("already exists") {
-            return there()?.as_ref().map_or(Err(error), from_json);
+            return match of_branch_now(client, repo, &proposal.head, sha)? {
+                Known::This(found) => Ok(*found),
+                Known::Nothing | Known::Over(_) => Err(error),
+            };
         }
         if body["draft"] == true && said.contains("Draft pull requests are not supported") {
             body["draft"] = json!(false);
@@ -71,13 +157,22 @@ pub fn open(client: &Client, repo: &str, proposal: &Proposal) -> Result<PullRequ
     }
 }
 
-/// Puts labels on a pull request; those it has already stay.
-pub fn add_labels(client: &Client, repo: &str, number: u64, labels: &[String]) -> Result<()> {
-    if labels.is_empty() {
-        return Ok(());
+/// [`of_branch`] of a repository that may have another owner by now: its old address still leads to it, but the
+/// filter wants the new name.
+fn of_branch_now(client: &Client, repo: &str, branch: &str, sha: &str) -> Result<Known> {
+    match of_branch(client, repo, branch, sha)? {
+        Known::This(found) => Ok(Known::This(found)),
+        Known::Nothing | Known::Over(_) => {
+            let now = client.get_fresh(&client.address(&format!("repos/{repo}"), &[])?)?.body;
+            let owner = now["owner"]["login"].as_str().unwrap_or_default();
+            of_owners_branch(client, repo, owner, branch, sha)
+        }
     }
-    let url = client.address(&format!("repos/{repo}/issues/{number}/labels"), &[])?;
-    client.write("POST", &url, Some(&json!({ "labels": labels })), &Repeat::Harmless).map(drop)
+}
+
+fn found(pull: &Value) -> Result<Found> {
+    let pull_request = from_json(pull)?;
+    Ok(Found { pull_request, labels: labels::of(pull), assignees: assignees::of(pull) })
 }
 
 fn from_json(pull: &Value) -> Result<PullRequest> {
@@ -109,5 +204,51 @@ mod tests {
         assert_eq!(pull(json!({"merged_at": "2026-01-01T00:00:00Z"})), "merged");
         assert_eq!(pull(json!({"merged_at": null})), "closed");
         assert!(from_json(&json!({"number": 1})).is_err());
+    }
+
+    #[test]
+    fn a_branch_has_the_pull_request_that_is_open_or_was_merged_as_it_is() {
+        // Number, state, head.
+        type Pulls<'a> = &'a [(u64, &'a str, &'a str)];
+        let cases: [(Pulls<'_>, &str); 8] = [
+            (&[], "nothing"),
+            (&[(7, "open", "old")], "this 7"),
+            (&[(8, "closed", "now"), (7, "open", "old")], "this 7"),
+            (&[(8, "open", "now"), (7, "merged", "now")], "this 8"),
+            (&[(7, "merged", "now")], "this 7"),
+            (&[(7, "merged", "old")], "over 7"),
+            (&[(7, "closed", "now")], "over 7"),
+            (&[(9, "closed", "now"), (8, "merged", "now")], "this 8"),
+        ];
+        for (pulls, expected) in cases {
+            let pull = |(number, state, sha): &(u64, &str, &str)| {
+                let merged = (*state == "merged").then_some("2026-01-01T00:00:00Z");
+                let state = if merged.is_some() { "closed" } else { state };
+                let pull = json!({"number": number, "html_url": "u", "state": state, "merged_at": merged,
+                    "head": {"sha": sha}, "labels": [{"name": "l"}], "assignees": [{"login": "m"}]});
+                found(&pull).unwrap()
+            };
+            let known = match choose(&pulls.iter().map(pull).collect::<Vec<_>>(), "now") {
+                Known::Nothing => "nothing".to_owned(),
+                Known::This(found) => format!("this {}", found.pull_request.number),
+                Known::Over(number) => format!("over {number}"),
+            };
+            assert_eq!(known, expected, "{pulls:?}");
+        }
+    }
+
+    #[test]
+    fn obstacles_are_known_by_their_words() {
+        let cases = [
+            ("Validation Failed: head: invalid", Some(Obstacle::Head)),
+            ("Validation Failed: base: invalid", Some(Obstacle::Base)),
+            ("Validation Failed: No commits between main and b", Some(Obstacle::NothingNew)),
+            ("Validation Failed: A pull request already exists for o:b.", None),
+        ];
+        for (message, expected) in cases {
+            let refusal = Refusal { status: 422, message: message.to_owned() };
+            assert_eq!(obstacle(&Error::because(Kind::Failed, refusal, "refused")), expected, "{message}");
+        }
+        assert_eq!(obstacle(&Error::new(Kind::Failed, "head: invalid")), None);
     }
 }

@@ -22,6 +22,9 @@ pub(super) struct Fault {
     pub body: Value,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// How many requests it lets pass first.
+    #[serde(default)]
+    pub skip: u64,
     /// How many requests it hits.
     #[serde(default = "once")]
     pub times: u64,
@@ -77,7 +80,12 @@ impl Fault {
 
 /// Takes the first fault that hits this request.
 pub(super) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<Fault> {
-    let position = faults.iter().position(|fault| fault.hits(method, path))?;
+    let position = faults.iter_mut().position(|fault| {
+        let hits = fault.hits(method, path);
+        let passes = hits && fault.skip > 0;
+        fault.skip -= u64::from(passes);
+        hits && !passes
+    })?;
     let fault = faults[position].clone();
     faults[position].times -= 1;
     faults.retain(|fault| fault.times > 0);
@@ -110,7 +118,19 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{Fault, matches, take};
+
+    #[test]
+    fn a_fault_lets_some_pass_hits_some_and_is_gone() {
+        let fault = serde_json::json!({"path": "/a", "skip": 2, "times": 2});
+        let mut faults: Vec<Fault> = vec![serde_json::from_value(fault).unwrap()];
+        let hits: Vec<bool> = ["/a", "/b", "/a", "/a", "/b", "/a", "/a"]
+            .iter()
+            .map(|path| take(&mut faults, "GET", path).is_some())
+            .collect();
+        assert_eq!(hits, [false, false, false, true, false, true, false]);
+        assert!(faults.is_empty());
+    }
 
     #[test]
     fn patterns_are_prefixes_with_stars_for_segments() {

@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Link> {
         .route("/repos/{owner}/{repo}/issues/{number}/events", get(events))
         .route("/repos/{owner}/{repo}/issues/{number}/lock", put(lock).delete(unlock))
         .route("/repos/{owner}/{repo}/issues/{number}/assignees", post(assign).delete(unassign))
+        .route("/repos/{owner}/{repo}/assignees/{login}", get(can_be_assigned))
 }
 
 /// What a list is asked to hold, in which order.
@@ -318,6 +319,15 @@ async fn unlock(Here(lab): Here, Path((owner, name, number)): Path<(String, Stri
 fn assignable(store: &Store, login: &str) -> bool {
     let user = store.users.get(&login.to_lowercase());
     user.is_some_and(|user| !["none", "read"].contains(&user.permission.as_str()))
+}
+
+async fn can_be_assigned(
+    Here(lab): Here,
+    Path((owner, name, login)): Path<(String, String, String)>,
+) -> Answer {
+    let store = lab.store();
+    store.repository(&owner, &name)?;
+    if assignable(&store, &login) { no_content() } else { Err(Failure::not_found()) }
 }
 
 #[derive(Debug, Default, Deserialize)]

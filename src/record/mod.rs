@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 pub mod dependencies;
 pub mod eligibility;
 pub mod lifecycle;
+pub mod mirror;
 #[cfg(test)]
 mod properties;
 mod reference;
@@ -23,7 +24,9 @@ mod status;
 pub mod trust;
 
 pub use reference::{Reference, Remote};
-pub use results::{Check, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Transition};
+pub use results::{
+    Check, Delivery, DeliveryStep, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Transition,
+};
 pub use run::{Owner, Run, Tokens};
 pub use status::{Outcome, Status};
 
@@ -71,6 +74,9 @@ pub struct Record {
     /// What the checks said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
+    /// How far the branch is on its way to the pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
     /// The pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequest>,
@@ -246,6 +252,7 @@ impl Record {
             claim: None,
             run: None,
             gates: None,
+            delivery: None,
             pull_request: None,
             feedback: Vec::new(),
             history: Vec::new(),

@@ -26,6 +26,7 @@ fn full() -> Value {
             "cost_usd": 0.25, "last_event_at": at, "head_sha": "0", "commits": 1, "summary": "s"},
         "gates": {"tree": "0", "verdict": "failed", "checks": [
             {"name": "n", "command": ["c"], "verdict": "failed", "exit": 1, "seconds": 0.5, "log": "/l"}]},
+        "delivery": {"branch": "b", "sha": "0", "expected": "1", "step": "dress", "at": at},
         "pull_request": {"number": 8, "url": "u", "head_sha": "0", "state": "open", "draft": false, "checks": "c",
             "review": "r"},
         "feedback": [{"from": "gate", "text": "t", "at": at}],
@@ -34,12 +35,14 @@ fn full() -> Value {
 }
 
 /// Fields that are left out where they have no value.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 12] = [
     "/trust",
     "/status",
     "/claim",
     "/run",
     "/gates",
+    "/delivery",
+    "/delivery/expected",
     "/pull_request",
     "/feedback",
     "/issue/created_at",
@@ -81,7 +84,7 @@ fn add_everywhere(value: &mut Value, fields: &mut impl Iterator<Item = (String, 
 proptest! {
     #[test]
     fn a_record_is_passed_on_whole(
-        fields in prop::collection::vec((".{0,8}", foreign()), 12),
+        fields in prop::collection::vec((".{0,8}", foreign()), 13),
         left_out in prop::collection::vec(any::<bool>(), OPTIONAL.len()),
     ) {
         let mut record = full();

@@ -79,6 +79,40 @@ pub struct PullRequest {
     pub extra: Extra,
 }
 
+/// How far a branch is on its way to its pull request. Written before each step, so that whoever comes after a crash
+/// goes on from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Delivery {
+    /// The branch that is pushed.
+    pub branch: String,
+    /// The commit that is pushed.
+    pub sha: String,
+    /// What the remote's branch was before: only that is replaced. Absent where there was no such branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The step that was begun last.
+    pub step: DeliveryStep,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The steps of a delivery, in their order. Each may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryStep {
+    /// The branch goes to the remote.
+    Push,
+    /// The pull request is opened, or the one that is there is adopted.
+    Open,
+    /// Labels, assignees, and the comment on the issue.
+    Dress,
+    /// Nothing is left to do.
+    Done,
+}
+
 /// Something the next attempt should know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Feedback {

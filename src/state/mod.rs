@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, OrFail, Result};
 
+mod archive;
 pub mod durable;
 pub mod events;
 mod index;

@@ -196,7 +196,11 @@ fn make_labels(
     session.needs_token("make labels")?;
     let client = session.github()?;
     for (name, colour, description) in labels::LABELS {
-        let made = !dry_run && labels::make(&client, &repo, name, colour, description)?;
+        let made = if dry_run {
+            !labels::exists(&client, &repo, name)?
+        } else {
+            labels::make(&client, &repo, name, colour, description)?
+        };
         tell(format!("label {name} of {repo}"), made)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod init;
+mod mirror;
 pub mod monitor;
 pub mod stop;
 pub mod token;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rustix::process::Signal;
 
+use super::mirror;
 use crate::agent::evidence::Evidence;
 use crate::clock::Timestamp;
 use crate::error::{Kind, Result, Tally};
@@ -103,6 +104,14 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
     output.finish()?;
     if unreadable {
         tally.note(Kind::Failed);
+    }
+    // Last: whoever reads the records has them by now.
+    match mirror::run(session, dry_run) {
+        Ok(mirrored) => mirrored.worst().into_iter().for_each(|kind| tally.note(kind)),
+        Err(error) => {
+            session.complain(&error);
+            tally.note(error.kind);
+        }
     }
     Ok(tally)
 }

@@ -9,8 +9,12 @@
     reason = "a test starts programs itself, says what it saw, and may panic"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod checkout;
 mod claims;
+mod deliveries;
 mod place;
 mod processes;
 mod repository;

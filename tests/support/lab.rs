@@ -35,6 +35,11 @@ impl Lab {
         self.ready["server_url"].as_str().unwrap()
     }
 
+    /// Where its bare repositories are.
+    pub(crate) fn git_root(&self) -> std::path::PathBuf {
+        self.ready["git_root"].as_str().unwrap().into()
+    }
+
     /// Its `host:port`.
     pub(crate) fn authority(&self) -> &str {
         self.address().trim_start_matches("http://")

@@ -1,0 +1,247 @@
+//! The steps of a delivery: push, open, dress. Each is written down before it is begun, looks before it acts, and is
+//! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
+
+use crate::claims;
+use crate::error::{Error, Kind, Result};
+use crate::git::{PrivateGit, Repository};
+use crate::github::pulls::{self, Found, Known, Obstacle, Proposal};
+use crate::github::{Client, Refusal, assignees, comments, labels};
+use crate::record::eligibility::same;
+use crate::record::{Delivery, DeliveryStep, Extra, Outcome, Record, Status};
+use crate::session::Session;
+use crate::state::events::Event;
+
+/// What a delivery works with.
+pub(super) struct Delivering<'a> {
+    pub session: &'a Session,
+    pub client: Client,
+    pub repository: Repository,
+    pub private: PrivateGit,
+    pub proposal: Proposal,
+    /// The commit that is delivered: its tree was checked.
+    pub head: String,
+}
+
+impl Delivering<'_> {
+    /// Goes on from wherever an earlier command was interrupted.
+    pub(super) fn run(&self, record: Record) -> Result<super::Delivered> {
+        let begun = record.delivery.as_ref();
+        let begun = begun.filter(|one| one.branch == self.proposal.head && one.sha == self.head);
+        let known = record.pull_request.as_ref().map(|pull| pull.number);
+        let (record, found) = match (begun.map(|one| one.step), known) {
+            (Some(DeliveryStep::Dress), Some(number)) => {
+                let found = pulls::look(&self.client, &record.repo, number)?;
+                (record, found)
+            }
+            (Some(DeliveryStep::Open), _) => self.open(&record)?,
+            _ => self.open(&self.push(&record)?)?,
+        };
+        let refused = self.dress(&record, &found)?;
+        Ok((self.finish(&record, &found)?, refused))
+    }
+
+    /// Writes a step down before it is begun, in the name of a claim that is still held.
+    fn begin(
+        &self,
+        record: &Record,
+        step: DeliveryStep,
+        change: impl FnOnce(&mut Record, &mut Delivery),
+    ) -> Result<Record> {
+        self.renew(record)?;
+        claims::update(&self.session.state, record.claimed()?, record.number, |record| {
+            let (branch, sha) = (&self.proposal.head, &self.head);
+            let known = record.delivery.take();
+            let known = known.filter(|known| known.branch == *branch && known.sha == *sha);
+            let at = self.session.clock.now();
+            let mut delivery = known.unwrap_or_else(|| Delivery {
+                branch: branch.clone(),
+                sha: sha.clone(),
+                expected: None,
+                step,
+                at,
+                extra: Extra::new(),
+            });
+            (delivery.step, delivery.at) = (step, at);
+            change(record, &mut delivery);
+            record.delivery = Some(delivery);
+            Ok(())
+        })
+    }
+
+    /// Before anything outside this machine changes; a lost claim touches nothing.
+    fn renew(&self, record: &Record) -> Result<()> {
+        self.session.claims().renew(record.number, &record.claimed()?.token).map(drop)
+    }
+
+    fn push(&self, record: &Record) -> Result<Record> {
+        let branch = &self.proposal.head;
+        let remote = self.session.remote(&record.repo)?;
+        let is_ours = |there: &Option<String>| there.as_deref() == Some(&self.head);
+        let there = self.private.remote_head(&remote, branch)?;
+        if is_ours(&there) {
+            return Ok(record.clone());
+        }
+        if let Some(there) = &there
+            && !self.may_replace(record, there)?
+        {
+            let message = format!("issue #{}: somebody else has pushed to '{branch}'", record.number);
+            return Err(Error::new(Kind::Failed, message)
+                .hint("look at the branch on GitHub; cq does not overwrite it"));
+        }
+        let expected = there.clone();
+        let record = self.begin(record, DeliveryStep::Push, |_, delivery| delivery.expected = expected)?;
+        if let Err(error) = self.private.push(&remote, &self.head, branch, there.as_deref()) {
+            // It may have arrived all the same, by this push or by one that outlived its command.
+            let now = self.private.remote_head(&remote, branch);
+            if !now.is_ok_and(|now| is_ours(&now)) {
+                return Err(error);
+            }
+        }
+        let event = Event::about(&self.session.state, "push", record.number);
+        self.session.state.log(&event.with("branch", branch.as_str()).with("sha", self.head.as_str()))?;
+        Ok(record)
+    }
+
+    /// Whether nobody's work is lost with this end of the remote's branch: cq pushed it, or the new end has it in
+    /// its history.
+    fn may_replace(&self, record: &Record, there: &str) -> Result<bool> {
+        let delivered = record.delivery.iter().filter(|one| one.branch == self.proposal.head);
+        let mut pushed =
+            delivered.map(|one| &one.sha).chain(record.pull_request.iter().map(|pull| &pull.head_sha));
+        Ok(pushed.any(|sha| sha == there)
+            || (self.repository.resolve(there)?.is_some()
+                && self.private.commits_ahead(&self.head, there)? == 0))
+    }
+
+    fn open(&self, record: &Record) -> Result<(Record, Found)> {
+        let record = self.begin(record, DeliveryStep::Open, |_, _| ())?;
+        let (repo, branch, number) = (&record.repo, &self.proposal.head, record.number);
+        let found = match pulls::of_branch(&self.client, repo, branch, &self.head)? {
+            Known::This(found) => *found,
+            known => {
+                if let Known::Over(over) = known {
+                    let what = format!("pull request #{over} of '{branch}' is closed and is not adopted");
+                    self.session.note(&format!("issue #{number}: {what}; a new one is opened"));
+                }
+                self.create(&record)?
+            }
+        };
+        let pull = found.pull_request.clone();
+        let event = Event::about(&self.session.state, "pull-request", number)
+            .with("number", pull.number)
+            .with("url", pull.url.as_str());
+        let record =
+            self.begin(&record, DeliveryStep::Dress, |record, _| record.pull_request = Some(pull))?;
+        self.session.state.log(&event)?;
+        Ok((record, found))
+    }
+
+    fn create(&self, record: &Record) -> Result<Found> {
+        let open = || {
+            // Looking took its time.
+            self.renew(record)?;
+            pulls::open(&self.client, &record.repo, &self.proposal, &self.head)
+        };
+        let mut opened = open();
+        if let Err(error) = &opened
+            && pulls::obstacle(error) == Some(Obstacle::Head)
+        {
+            // Somebody deleted the branch since it was pushed: once more, and not for ever.
+            self.push(record)?;
+            self.begin(record, DeliveryStep::Open, |_, _| ())?;
+            opened = open();
+        }
+        opened.map_err(|error| self.explain(record, error))
+    }
+
+    /// Why GitHub does not want the pull request, in words that say what to do.
+    fn explain(&self, record: &Record, error: Error) -> Error {
+        let Some(obstacle) = pulls::obstacle(&error) else { return error };
+        let (repo, branch, base) = (&record.repo, &self.proposal.head, &self.proposal.base);
+        let (kind, what, hint) = match obstacle {
+            Obstacle::Head => (
+                Kind::Failed,
+                format!("'{branch}' was pushed, and {repo} does not have it"),
+                "look for what deletes the branch on GitHub",
+            ),
+            Obstacle::Base => (
+                Kind::Config,
+                format!("{repo} has no branch '{base}' to go to"),
+                "git.base names the branch for new claims; this one wants its base back on GitHub",
+            ),
+            Obstacle::NothingNew => (
+                Kind::Failed,
+                format!("'{branch}' has nothing that '{base}' of {repo} has not"),
+                "the work is in the base already, it seems: close the issue, or release the claim",
+            ),
+        };
+        let mut error = error.context(format!("issue #{}: {what}", record.number)).hint(hint);
+        error.kind = kind;
+        error
+    }
+
+    /// Labels, assignees, and the comment on the issue. What GitHub refuses is told and keeps nothing back: the pull
+    /// request is there. Gives the first refusal.
+    fn dress(&self, record: &Record, found: &Found) -> Result<Option<Error>> {
+        let (config, number) = (&self.session.loaded.config.pull_request, found.pull_request.number);
+        let mut first = None;
+        let mut note = |result: Result<()>| match result {
+            Err(error) if is_final(&error) => {
+                match first {
+                    None => first = Some(error),
+                    Some(_) => self.session.complain(&error),
+                }
+                Ok(())
+            }
+            result => result,
+        };
+        let lacks = |wanted: &[String], has: &dyn Fn(&str) -> bool| -> Vec<String> {
+            wanted.iter().filter(|name| !has(name)).cloned().collect()
+        };
+        let labels = lacks(&config.labels, &|name| found.labels.iter().any(|label| same(label, name)));
+        if !labels.is_empty() {
+            self.renew(record)?;
+            note(labels::add(&self.client, &record.repo, number, &labels))?;
+        }
+        let assignees = lacks(&config.assignees, &|login| {
+            found.assignees.iter().any(|one| one.eq_ignore_ascii_case(login))
+        });
+        if !assignees.is_empty() {
+            self.renew(record)?;
+            let added = assignees::add(&self.client, &record.repo, number, &assignees);
+            note(added.map(|strangers| {
+                if !strangers.is_empty() {
+                    let who = strangers.join(", ");
+                    self.session.note(&format!("pull request #{number}: {who} cannot be assigned"));
+                }
+            }))?;
+        }
+        if config.comment {
+            let issue = (record.repo.as_str(), record.number);
+            let marker = format!("<!-- cq:pull-request:{number} -->");
+            let text = format!("The pull request for this issue: {}", found.pull_request.url);
+            let said = comments::once(&self.client, issue, &marker, &text, || self.renew(record));
+            note(said.map(drop))?;
+        }
+        Ok(first)
+    }
+
+    fn finish(&self, record: &Record, found: &Found) -> Result<Record> {
+        let (session, pull) = (self.session, found.pull_request.clone());
+        claims::update(&session.state, record.claimed()?, record.number, |record| {
+            let (why, now) = (pull.url.clone(), session.clock.now());
+            if let Some(delivery) = &mut record.delivery {
+                (delivery.step, delivery.at) = (DeliveryStep::Done, now);
+            }
+            record.pull_request = Some(pull);
+            record.outcome = Some(Outcome::Success);
+            record.transition(Status::PrReady, session.command, why, now)
+        })
+    }
+}
+
+/// Whether GitHub said no, and would say so again; a token that has run out is renewed some day.
+fn is_final(error: &Error) -> bool {
+    error.cause::<Refusal>().is_some_and(|refusal| refusal.status != 401)
+        && matches!(error.kind, Kind::NotPermitted | Kind::Failed)
+}
