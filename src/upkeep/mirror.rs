@@ -20,7 +20,7 @@ pub(super) fn run(session: &Session, dry_run: bool) -> Result<Tally> {
     if !github.mirror || !session.state.exists() {
         return Ok(Tally::default());
     }
-    if session.token()?.is_none() {
+    if !session.has_token()? {
         session.detail("no GitHub token: labels and assignees stay as they are");
         return Ok(Tally::default());
     }
