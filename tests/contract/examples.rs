@@ -18,7 +18,7 @@ fn githubs_own_examples_are_read() {
     for description in versions() {
         let examples = &examples[description.version];
         let below = |path: &str| format!("/repos/octocat/Hello-World/{path}");
-        let head = "pulls?head=octocat%3Anew-topic&state=open&sort=created&direction=desc";
+        let head = "pulls?head=octocat%3Anew-topic&state=all&sort=created&direction=desc&per_page=100";
         // GitHub's example of an issue is one of a pull request, as its `pull_request` says.
         let mut issue = examples["issue"].clone();
         assert!(issue.as_object_mut().unwrap().remove("pull_request").is_some());
@@ -51,7 +51,12 @@ fn githubs_own_examples_are_read() {
         let sha = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
         assert_eq!((pull.number, &*pull.head_sha, pull.draft), (1347, sha, false));
         assert_eq!(pull.state, "merged", "it has a merged_at");
-        assert_eq!(pulls::of_branch(&client, repo, "new-topic").unwrap().unwrap().number, 1347);
+        let known = pulls::of_branch(&client, repo, "new-topic", sha).unwrap();
+        let pulls::Known::This(found) = known else { panic!("{known:?}") };
+        assert_eq!(
+            (found.pull_request.number, found.labels.concat(), found.assignees.len()),
+            (1347, "bug".into(), 2)
+        );
 
         assert!(!labels::make(&client, repo, "bug", "f29513", "").unwrap());
         assert_eq!(roles::role_name(&client, repo, "octocat").unwrap().as_deref(), Some("admin"));

@@ -1,7 +1,7 @@
 //! The client against what the real service once answered (tests/data/github/recorded).
 
 use cq::error::Kind;
-use cq::github::{Refusal, Repeat, issues, labels, pulls};
+use cq::github::{Refusal, Repeat, issues, labels};
 use serde_json::Value;
 
 use crate::replay::{Replay, Seen, TOKEN};
@@ -107,7 +107,7 @@ fn labels_are_found_made_and_put_on() {
     let recorded = exchanges(include_str!("../data/github/recorded/add-labels-to-issue.json"));
     let replay = Replay::of(&recorded, None);
     let names = ["Foo", "bAr", "baZ"].map(str::to_owned);
-    pulls::add_labels(&replay.client(), "octokit-fixture-org/add-labels-to-issue", 1, &names).unwrap();
+    labels::add(&replay.client(), "octokit-fixture-org/add-labels-to-issue", 1, &names).unwrap();
     assert_eq!(replay.lines(), ["POST /repos/octokit-fixture-org/add-labels-to-issue/issues/1/labels"]);
 }
 

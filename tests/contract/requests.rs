@@ -14,17 +14,21 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 22] = [
+const OPERATIONS: [&str; 28] = [
     "DELETE /installation/token",
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app/installations/{installation_id}",
     "GET /meta",
     "GET /rate_limit",
     "GET /repos/acme/widgets/contents",
     "GET /repos/{owner}/{repo}",
+    "GET /repos/{owner}/{repo}/assignees/{assignee}",
     "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
     "GET /repos/{owner}/{repo}/installation",
     "GET /repos/{owner}/{repo}/issues",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "GET /repos/{owner}/{repo}/labels/{name}",
     "GET /repos/{owner}/{repo}/pulls",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
@@ -34,6 +38,8 @@ const OPERATIONS: [&str; 22] = [
     "POST /graphql Details",
     "POST /graphql More",
     "POST /graphql States",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/assignees",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
     "POST /repos/{owner}/{repo}/labels",
     "POST /repos/{owner}/{repo}/pulls",
@@ -63,6 +69,7 @@ fn house(version: &str) -> House {
     let house = House::new(&Plan { issues: json!(issues), seed: json!({"apps": [app]}), ..Plan::default() });
     house.configure(|config| {
         config["github"]["apiVersion"] = json!(version);
+        config["github"]["assignee"] = json!("acme");
         config["pullRequest"]["draft"] = json!(true);
         config["pullRequest"]["labels"] = json!(["by a machine", "needs/review"]);
     });
@@ -85,6 +92,7 @@ fn everything(house: &House) -> Vec<Value> {
     records.extend(cq("fetch", &["--repo", "acme/gadgets", "1"]).quietly().records());
     cq("status", &["--explain", "2"]).good();
     records.extend(cq("claim", &["1"]).quietly().records());
+    cq("monitor", &[]).good();
     records.extend(cq("spawn", &["--wait", "1"]).quietly().records());
     records.extend(cq("gate", &["1"]).quietly().records());
     let no_drafts = json!({"message": "Draft pull requests are not supported in this repository."});
