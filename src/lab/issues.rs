@@ -86,7 +86,8 @@ async fn list(Here(lab): Here, Path((owner, name)): Path<(String, String)>, uri:
     let filter = Filter { query: &query, since, lag: repository.lag };
     let mut issues: Vec<&Issue> = repository.issues.values().filter(|issue| filter.takes(issue)).collect();
     filter.sort(&mut issues);
-    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors: repository.cursors };
+    let cursors = repository.cursors.then(|| issues.iter().map(|issue| issue.number).collect());
+    let list = List { base: &lab.base, uri: &uri, repository_id: repository.id, cursors };
     list.page(&issues, |issue| shapes.issue(repository, issue))
 }
 

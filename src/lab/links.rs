@@ -28,14 +28,14 @@ pub(super) struct List<'a> {
     /// As sent, `/repos/OWNER/NAME/…`.
     pub uri: &'a Uri,
     pub repository_id: u64,
-    /// Paged by cursor: no numbers, no last page.
-    pub cursors: bool,
+    /// Paged by cursor (no numbers, no last page): the issues' numbers in the list's order.
+    pub cursors: Option<Vec<u64>>,
 }
 
 impl<'a> List<'a> {
     /// A list of a repository that is paged by number.
     pub(super) fn of(lab: &'a Lab, uri: &'a Uri, repository: &Repository) -> Self {
-        List { base: &lab.base, uri, repository_id: repository.id, cursors: false }
+        List { base: &lab.base, uri, repository_id: repository.id, cursors: None }
     }
 
     /// The page that was asked for.
@@ -47,11 +47,11 @@ impl<'a> List<'a> {
         // `/repos/OWNER/NAME/rest`: GitHub's own links go by the repository's id.
         let rest = self.uri.path().splitn(5, '/').nth(4).unwrap_or_default();
         let address = format!("{}/repositories/{}/{rest}", self.base, self.repository_id);
-        let (window, link) = if self.cursors {
+        let (window, link) = if let Some(numbers) = &self.cursors {
             if page > 1 {
                 return Err(unsupported());
             }
-            by_cursor(&address, &pairs(self.uri), size, items.len())
+            by_cursor(&address, &pairs(self.uri), size, numbers)
         } else if page > items.len().div_ceil(size).max(1) && items.len() >= LARGE {
             return Err(unsupported());
         } else {
@@ -113,19 +113,33 @@ fn by_number(
     (!links.is_empty()).then(|| links.join(", "))
 }
 
-/// A window after the cursor, and the link to the next one.
+/// A window after the cursor, and the link to the next one. A cursor names the last item of its page, not a place in
+/// the list: what comes and goes before it shifts nothing.
 fn by_cursor(
     path: &str,
     query: &[(String, String)],
     size: usize,
-    total: usize,
+    numbers: &[u64],
 ) -> (Range<usize>, Option<String>) {
     let after = query.iter().find(|(key, _)| key == "after");
-    let start = after.and_then(|(_, value)| value.strip_prefix('c')?.parse().ok()).unwrap_or(0).min(total);
-    let end = (start + size).min(total);
-    let next = (end < total)
-        .then(|| address(path, query, &["page", "after"], "after", &format!("c{end}")) + "; rel=\"next\"");
+    let after: Option<u64> = after.and_then(|(_, value)| value.strip_prefix('c')?.parse().ok());
+    let start = after.map_or(0, |after| behind(numbers, after));
+    let end = (start + size).min(numbers.len());
+    let last = numbers[start..end].last().filter(|_| end < numbers.len());
+    let next = last.map(|last| {
+        address(path, query, &["page", "after"], "after", &format!("c{last}")) + "; rel=\"next\""
+    });
     (start..end, next)
+}
+
+/// The place behind a number that may have left the list, which runs up or down.
+fn behind(numbers: &[u64], after: u64) -> usize {
+    if let Some(place) = numbers.iter().position(|number| *number == after) {
+        return place + 1;
+    }
+    let up = numbers.first() < numbers.last();
+    let beyond = |number: &u64| if up { *number > after } else { *number < after };
+    numbers.iter().position(beyond).unwrap_or(numbers.len())
 }
 
 #[cfg(test)]
@@ -174,8 +188,11 @@ mod tests {
 
     #[test]
     fn cursors_lead_to_the_end() {
-        let (first, next) = by_cursor("u", &sent("per_page=2"), 2, 3);
-        assert_eq!((first, next.as_deref()), (0..2, Some("<u?per_page=2&after=c2>; rel=\"next\"")));
-        assert_eq!(by_cursor("u", &sent("after=c2"), 2, 3), (2..3, None));
+        let (first, next) = by_cursor("u", &sent("per_page=2"), 2, &[3, 5, 8]);
+        assert_eq!((first, next.as_deref()), (0..2, Some("<u?per_page=2&after=c5>; rel=\"next\"")));
+        assert_eq!(by_cursor("u", &sent("after=c5"), 2, &[3, 5, 8]), (2..3, None));
+        assert_eq!(by_cursor("u", &sent("after=c5"), 2, &[3, 8]), (1..2, None), "5 has left");
+        assert_eq!(by_cursor("u", &sent("after=c5"), 2, &[8, 3]), (1..2, None), "downwards");
+        assert_eq!(by_cursor("u", &sent("after=c8"), 2, &[3, 5]), (2..2, None));
     }
 }

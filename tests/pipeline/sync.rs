@@ -40,7 +40,7 @@ fn lists(asked: &[(String, u64)]) -> usize {
 
 #[test]
 fn a_long_list_costs_a_request_a_page_and_later_one_in_all() {
-    for (cursors, most) in [(false, 18), (true, 19)] {
+    for (cursors, most) in [(false, 18), (true, 21)] {
         let house = crowd(1500, cursors);
         asked(&house);
         let found = house.cq("fetch").args(["--all"]).run().quietly().numbers();
@@ -48,7 +48,8 @@ fn a_long_list_costs_a_request_a_page_and_later_one_in_all() {
         assert_eq!(found.iter().copied().collect::<BTreeSet<_>>(), issues.iter().copied().collect());
         assert_eq!(found.len(), issues.len(), "each once");
         let first = asked(&house);
-        // 15 pages, the list of those that are ready, and what has changed meanwhile.
+        // 15 pages, two of the list of those that are ready, and what has changed meanwhile; two ways that meet by
+        // cursor cost a page or two more, each list.
         assert!(lists(&first) <= most, "{cursors}: {} {first:#?}", lists(&first));
         let queries = first.iter().filter(|(target, _)| target.contains("/graphql")).count();
         assert_eq!(queries, 1, "30 issues' details in one request");

@@ -72,10 +72,10 @@ impl House {
             "owner": "acme", "name": "widgets", "issues": plan.issues, "private": plan.private,
             "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
         }]);
-        fs::write(root.join("seed.json"), seed.to_string()).unwrap();
         for (name, value) in plan.repository.as_object().unwrap() {
             seed["repositories"][0][name] = value.clone();
         }
+        fs::write(root.join("seed.json"), seed.to_string()).unwrap();
         let lab =
             Lab::start(&root.join("seed.json"), &path(), &root.join("home"), plan.github_now.as_deref());
         let house = Self { lab, folder };
