@@ -35,7 +35,7 @@ pub(crate) fn wish(number: u64) -> String {
     let record = json!({
         "cq": 1, "repo": "acme/widgets", "number": number,
         "issue": {"title": format!("Issue {number}"), "body": "Write a line."},
-        "trust": {"verdict": "trusted", "approved_by": "operator"},
+        "trust": {"verdict": "trusted", "source": "operator", "approved_by": "operator"},
     });
     format!("{record}\n")
 }
