@@ -198,6 +198,7 @@ fn vouch(session: &Session, rules: &Rules, mut record: Record) -> Record {
         approved_by: Some("operator".to_owned()),
         approved_at: Some(session.clock.now()),
         content_sha256: Some(content_sha256(&record.issue)),
+        labels: Vec::new(),
         reasons: vec!["selected by whoever ran the command".to_owned()],
         hidden: None,
         extra: Extra::new(),

@@ -8,7 +8,7 @@ pub mod pull_request;
 mod rescue;
 pub mod spawn;
 pub mod supervise;
-mod vet;
+pub(crate) mod vet;
 pub mod webhook;
 pub(crate) mod workspace;
 

@@ -54,22 +54,31 @@ pub(super) fn without_comments(record: &mut Record) {
     }
 }
 
-/// An issue as GitHub has it at this moment, decided upon anew: lists lag, and pipes are slow.
+/// An issue of a record as GitHub has it at this moment, decided upon anew: lists lag, and pipes are slow. The labels
+/// that count are those it was selected by, which whoever ran cq-fetch may have named.
 pub(super) fn look_again(session: &Session, record: &Record) -> Result<Record> {
+    let mut rules = session.loaded.config.rules();
+    if let Some(trust) = record.trust.as_ref().filter(|trust| !trust.labels.is_empty()) {
+        rules.labels.clone_from(&trust.labels);
+    }
+    let fresh = look(session, &record.repo, record.number, &rules)?;
+    Ok(Record { extra: record.extra.clone(), ..fresh })
+}
+
+/// An issue as GitHub has it at this moment, and everything that speaks against working on it.
+pub(crate) fn look(session: &Session, repo: &str, number: u64, rules: &Rules) -> Result<Record> {
     let client = session.github()?;
-    let (rules, policy) = (session.loaded.config.rules(), session.loaded.config.policy());
-    // What it takes to be selected was looked at by whoever selected it; what speaks against it may have come since.
-    let wanted = Wanted { repo: &record.repo, lists: vec![None], policy: &policy };
-    let (mut fresh, snapshot) = sync::one(&client, &wanted, record.number, session.clock.now())?;
+    let policy = Policy { labels: rules.labels.clone(), ..session.loaded.config.policy() };
+    let wanted = Wanted { repo, lists: vec![None], policy: &policy };
+    let (mut fresh, snapshot) = sync::one(&client, &wanted, number, session.clock.now())?;
     let server = client.endpoints().server.host_str().unwrap_or_default().to_owned();
-    let judge = Judge::of(&rules, &policy, &snapshot, &server);
-    match snapshot.issues.get(&record.number).and_then(|known| known.details.as_ref()) {
+    let judge = Judge::of(rules, &policy, &snapshot, &server);
+    match snapshot.issues.get(&number).and_then(|known| known.details.as_ref()) {
         Some(details) => judge.decide(&mut fresh, details),
         None => fresh.reasons = rules.reasons(&fresh),
     }
     if fresh.reasons.is_empty() && fresh.trust.is_none() {
         fresh.reasons.push("its history could not be read".to_owned());
     }
-    fresh.extra.clone_from(&record.extra);
     Ok(fresh)
 }

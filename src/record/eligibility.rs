@@ -155,6 +155,7 @@ mod tests {
             approved_by: None,
             approved_at: None,
             content_sha256: None,
+            labels: Vec::new(),
             reasons: vec!["labelled by a stranger".into()],
             hidden: None,
             extra: Extra::new(),

@@ -170,6 +170,9 @@ pub struct Trust {
     /// SHA-256 of the approved text, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_sha256: Option<String>,
+    /// The labels of which one had to be set by somebody who may approve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// What the decision rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,

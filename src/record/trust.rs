@@ -49,6 +49,7 @@ pub fn judge(evidence: &Evidence, permissions: &Permissions, policy: &Policy) ->
         approved_by: None,
         approved_at: None,
         content_sha256: None,
+        labels: policy.labels.clone(),
         reasons,
         hidden: None,
         extra: Extra::new(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
-use crate::github::issues;
 use crate::output::{self, Format};
+use crate::pipeline::vet;
 use crate::record::{GateVerdict, Outcome, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
@@ -174,8 +174,8 @@ fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Resu
         told.push("without a GitHub token it is not known whether it is eligible".to_owned());
         return Ok(());
     }
-    let issue = issues::get(&session.github()?, &session.repo()?, number)?;
-    let reasons = session.loaded.config.rules().reasons(&issue);
+    let issue = vet::look(session, &session.repo()?, number, &session.loaded.config.rules())?;
+    let reasons = issue.reasons;
     if reasons.is_empty() {
         told.push("it is eligible: cq-fetch | cq-claim takes it when its turn comes".to_owned());
     }

@@ -139,3 +139,16 @@ fn an_instance_has_one_supervisor() {
     ran.ends(75, "claude-instance-1 is being worked on by cq-supervise (pid ");
     house.cq("gate").args(["1"]).run().ends(75, "claude-instance-1 is being worked on by");
 }
+
+/// Whoever names other labels to cq-fetch is taken at their word by cq-claim, and the trust is that of those labels.
+#[test]
+fn labels_named_to_fetch_count_for_the_claim() {
+    let house = House::usual();
+    house.lab.act("acme", 2, &json!({"set_labels": ["soon"]}));
+    assert!(house.cq("fetch").run().quietly().numbers() == [1, 3]);
+    let line = "cq-fetch --label soon | cq-claim";
+    assert_eq!(house.shell(line).run().quietly().numbers(), [2]);
+    house.lab.act("stranger", 3, &json!({"set_labels": ["later"]}));
+    house.shell("cq-fetch --label later | cq-claim").run().quietly();
+    assert_eq!(house.status(3), "", "a stranger's label");
+}

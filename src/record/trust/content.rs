@@ -120,6 +120,7 @@ mod tests {
             approved_by: Some("operator".into()),
             approved_at: None,
             content_sha256: sha,
+            labels: Vec::new(),
             reasons: Vec::new(),
             hidden: None,
             extra: Extra::new(),
