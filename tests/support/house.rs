@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) script: Value,
     /// `qualityGates`.
     pub(crate) gates: Value,
+    /// More of the seed: what it says beside `repositories`; other `repositories`; under `widgets`, more of this one.
+    pub(crate) seed: Value,
 }
 
 impl Default for Plan {
@@ -37,8 +39,25 @@ impl Default for Plan {
             ]),
             script: json!({}),
             gates: json!([{"name": "readme", "command": ["test", "-s", "README.md"]}]),
+            seed: json!({}),
         }
     }
+}
+
+/// The GitHub's seed.
+fn seed(plan: &Plan) -> Value {
+    let mut seed = plan.seed.as_object().cloned().unwrap_or_default();
+    let mut widgets = json!({
+        "owner": "acme", "name": "widgets", "issues": plan.issues,
+        "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
+    });
+    let more = seed.remove("widgets").unwrap_or_default();
+    widgets.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    let others = seed.remove("repositories").unwrap_or_default();
+    let mut repositories = vec![widgets];
+    repositories.extend(others.as_array().cloned().unwrap_or_default());
+    seed.insert("repositories".to_owned(), json!(repositories));
+    Value::Object(seed)
 }
 
 /// A house that stands. Falls with the test, and whoever still works in it falls too.
@@ -55,11 +74,7 @@ impl House {
         fs::create_dir(root.join("home")).unwrap();
         fs::write(root.join("issues.json"), plan.issues.to_string()).unwrap();
         fs::write(root.join("script.json"), plan.script.to_string()).unwrap();
-        let seed = json!({"repositories": [{
-            "owner": "acme", "name": "widgets", "issues": plan.issues,
-            "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
-        }]});
-        fs::write(root.join("seed.json"), seed.to_string()).unwrap();
+        fs::write(root.join("seed.json"), seed(plan).to_string()).unwrap();
         let lab = Lab::start(&root.join("seed.json"), &path(), &root.join("home"));
         let house = Self { lab, folder };
         let origin = format!("{}/acme/widgets.git", house.lab.address());
