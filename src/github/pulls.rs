@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Refusal;
+use super::verdict::LATER;
 use super::{Client, Repeat};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Extra, PullRequest};
@@ -81,7 +82,7 @@ pub fn add_labels(client: &Client, repo: &str, number: u64, labels: &[String]) -
 }
 
 fn from_json(pull: &Value) -> Result<PullRequest> {
-    let incomplete = || Error::new(Kind::Unavailable, "GitHub's answer is not a pull request");
+    let incomplete = || Error::new(Kind::Unavailable, "GitHub's answer is not a pull request").hint(LATER);
     let merged = pull["merged_at"].is_string() || pull["merged"].as_bool() == Some(true);
     Ok(PullRequest {
         number: pull["number"].as_u64().ok_or_else(incomplete)?,

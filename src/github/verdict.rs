@@ -8,6 +8,14 @@ use super::budget::{Lesson, Quota};
 use super::wire::Reply;
 use crate::clock::{Timestamp, stamp};
 use crate::error::{Error, Kind};
+use crate::sanitize;
+
+/// What to do about trouble.
+pub(super) const LATER: &str = "run it again later; see https://www.githubstatus.com";
+/// No limit lasts longer, whatever a header says: GitHub's own windows are an hour.
+const LONGEST_SECONDS: i64 = 24 * 3600;
+/// No message of GitHub's is longer, in characters.
+const LONGEST_MESSAGE: usize = 500;
 
 /// What GitHub refused, for callers that know what to do about it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,7 +49,7 @@ pub(super) enum Verdict {
 pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict, Lesson) {
     let headers = &reply.headers;
     let skew = date(headers).map_or(TimeDelta::zero(), |date| now - date);
-    let quota = quota(headers, skew);
+    let quota = quota(headers, skew, now);
     let answered = Lesson::Answered(quota);
     let body: Option<Value> =
         if reply.body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&reply.body).ok() };
@@ -59,7 +67,8 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict,
                 None => (Verdict::Good(body), answered),
             },
             None => {
-                (Verdict::Trouble(Error::new(Kind::Unavailable, "the answer is not JSON")), Lesson::Failed)
+                let error = Error::new(Kind::Unavailable, "the answer is not JSON").hint(LATER);
+                (Verdict::Trouble(error), Lesson::Failed)
             }
         };
     }
@@ -76,7 +85,7 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict,
     };
     let verdict = match status {
         408 | 500.. => {
-            let error = Error::because(Kind::Unavailable, refusal, "GitHub is in trouble");
+            let error = Error::because(Kind::Unavailable, refusal, "GitHub is in trouble").hint(LATER);
             return (Verdict::Trouble(error), Lesson::Failed);
         }
         401 => Verdict::NotSignedIn(
@@ -128,7 +137,7 @@ fn limited(refusal: Refusal, headers: &HeaderMap, quota: Option<Quota>, now: Tim
     // Secondary refusals usually leave some of the primary limit, and say what they are.
     let secondary = refusal.message.to_lowercase().contains("secondary");
     let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
-    let seconds = number(headers, "retry-after");
+    let seconds = number(headers, "retry-after").map(|seconds| seconds.clamp(0, LONGEST_SECONDS));
     let after = seconds.map(|seconds| now + TimeDelta::seconds(seconds));
     let reset = quota.map(|quota| quota.reset).or(after).filter(|reset| *reset > now);
     let (lesson, until, what) = match reset {
@@ -161,15 +170,16 @@ fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
 }
 
 /// The server's clock.
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let text = headers.get("date")?.to_str().ok()?;
     Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc())
 }
 
-fn quota(headers: &HeaderMap, skew: TimeDelta) -> Option<Quota> {
+fn quota(headers: &HeaderMap, skew: TimeDelta, now: Timestamp) -> Option<Quota> {
     let remaining = u64::try_from(number(headers, "x-ratelimit-remaining")?).ok()?;
     let reset = Timestamp::from_timestamp(number(headers, "x-ratelimit-reset")?, 0)?;
-    Some(Quota { remaining, reset: reset.checked_add_signed(skew)? })
+    let reset = reset.checked_add_signed(skew)?.min(now + TimeDelta::seconds(LONGEST_SECONDS));
+    Some(Quota { remaining, reset })
 }
 
 /// `message`, and the messages of `errors`, whose items are objects or plain strings.
@@ -183,7 +193,9 @@ fn message(body: Option<&Value>) -> String {
         });
         said.extend(text);
     }
-    said.join(": ")
+    // One line, however GitHub breaks it.
+    let said = said.join(": ").split_whitespace().collect::<Vec<_>>().join(" ");
+    sanitize::clip(&said, LONGEST_MESSAGE).into_owned()
 }
 
 #[cfg(test)]
