@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::client::segment;
-use super::{Client, Repeat};
-use crate::error::{Kind, Result};
+use super::{Client, Refusal, Repeat};
+use crate::error::{Error, Result};
 
 /// Name, colour and description.
 pub const LABELS: [(&str, &str, &str); 3] = [
@@ -18,11 +18,22 @@ pub fn make(client: &Client, repo: &str, name: &str, colour: &str, description: 
     let there = client.address(&format!("repos/{repo}/labels/{}", segment(name)), &[])?;
     match client.get(&there) {
         Ok(_) => return Ok(false),
-        // 404 is the normal case here.
-        Err(error) if error.kind == Kind::NotPermitted => {}
+        // The normal case here.
+        Err(error) if refusal(&error).is_some_and(|refusal| refusal.status == 404) => {}
         Err(error) => return Err(error),
     }
     let url = client.address(&format!("repos/{repo}/labels"), &[])?;
     let body = json!({ "name": name, "color": colour, "description": description });
-    client.write("POST", &url, Some(&body), &Repeat::Harmless).map(|_| true)
+    match client.write("POST", &url, Some(&body), &Repeat::Harmless) {
+        Ok(_) => Ok(true),
+        // Made by somebody else since, or by this very request, whose answer was lost.
+        Err(error) if refusal(&error).is_some_and(|refusal| refusal.message.contains("already_exists")) => {
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn refusal(error: &Error) -> Option<&Refusal> {
+    error.cause()
 }
