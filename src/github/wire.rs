@@ -49,7 +49,7 @@ pub(super) enum Broken {
     /// The answer is longer than any of GitHub's.
     #[error("the answer is longer than {} MiB", LONGEST_BODY >> 20)]
     TooLong,
-    /// A redirect that leads nowhere, round in a circle, or to a place without encryption.
+    /// A redirect that leads nowhere, round in a circle, to another server, or to a place without encryption.
     #[error("{0}")]
     Redirect(String),
 }
@@ -99,6 +99,12 @@ impl Wire {
         for _ in 0..=REDIRECTS {
             let reply = self.once(sent, method, &url, body)?;
             let Some(target) = redirect(&reply, &url)? else { return Ok(reply) };
+            // The token would stay here, but not what is written; and whose word would the answer be?
+            let known = sent.bearer.is_some_and(|(_, servers)| servers.contains(&target.origin()));
+            if target.origin() != sent.url.origin() && !known {
+                let server = target.origin().ascii_serialization();
+                return Err(Broken::Redirect(format!("a redirect to another server, {server}")));
+            }
             if reply.status == 303 {
                 (method, body) = ("GET", None);
             }
@@ -152,5 +158,29 @@ fn redirect(reply: &Reply, from: &Url) -> Result<Option<Url>, Broken> {
     match (from.scheme(), target.scheme()) {
         (_, "https") | ("http", "http") => Ok(Some(target)),
         (_, scheme) => Err(Broken::Redirect(format!("a redirect from {} to {scheme}", from.scheme()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_redirect_gives_encryption_up() {
+        let cases = [
+            ("https://a/x", "/y", Some("https://a/y")),
+            ("https://a/x", "https://a/y", Some("https://a/y")),
+            ("http://a/x", "https://a/y", Some("https://a/y")),
+            ("http://a/x", "http://a/y", Some("http://a/y")),
+            ("https://a/x", "http://a/y", None),
+            ("https://a/x", "file:///etc/passwd", None),
+            ("https://a/x", "http://[", None),
+        ];
+        for (from, to, expected) in cases {
+            let headers = [(header::LOCATION, to.parse().unwrap())].into_iter().collect();
+            let reply = Reply { status: 302, headers, body: Vec::new() };
+            let target = redirect(&reply, &Url::parse(from).unwrap()).ok().flatten();
+            assert_eq!(target.as_ref().map(Url::as_str), expected, "{from} {to}");
+        }
     }
 }
