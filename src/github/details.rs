@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::verdict::LATER;
 use super::{Client, document};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -31,6 +32,8 @@ pub struct Details {
     pub blockers: Vec<(Reference, State)>,
     /// Its sub-issues that are open.
     pub open_sub_issues: Vec<Reference>,
+    /// Those that are not, which may be opened again.
+    pub closed_sub_issues: Vec<Reference>,
     /// The pull requests that close it.
     pub closed_by: Vec<ClosingPullRequest>,
 }
@@ -49,7 +52,12 @@ impl Details {
 
     fn others(&self) -> impl Iterator<Item = &Reference> {
         let closed_by = self.closed_by.iter().map(|pull| &pull.reference);
-        self.blockers.iter().map(|(reference, _)| reference).chain(&self.open_sub_issues).chain(closed_by)
+        self.blockers
+            .iter()
+            .map(|(reference, _)| reference)
+            .chain(&self.open_sub_issues)
+            .chain(&self.closed_sub_issues)
+            .chain(closed_by)
     }
 }
 
@@ -69,7 +77,8 @@ pub fn of(
         let nodes = nodes["nodes"].as_array().cloned().unwrap_or_default();
         for node in nodes.into_iter().filter(|node| node["__typename"] == "Issue") {
             let node = serde_json::from_value::<Node>(node)
-                .or_fail(Kind::Unavailable, || "GitHub's answer is not what its schema says")?;
+                .or_fail(Kind::Unavailable, || "GitHub's answer is not what its schema says")
+                .map_err(|error| error.hint(LATER))?;
             found.push(whole(client, repo, node, with_text, now)?);
         }
     }
@@ -83,12 +92,24 @@ pub(super) fn data(mut answer: Value) -> Result<Value> {
         return Ok(data);
     }
     let first = &answer["errors"][0];
-    let kind = match first["type"].as_str() {
-        Some("FORBIDDEN" | "INSUFFICIENT_SCOPES" | "NOT_FOUND") => Kind::NotPermitted,
-        _ => Kind::Failed,
-    };
     let message = first["message"].as_str().unwrap_or("an answer without data");
-    Err(Error::new(kind, format!("GitHub's GraphQL says: {message}")))
+    let kind = first["type"].as_str().or_else(|| first["extensions"]["code"].as_str());
+    let (kind, hint) = match kind {
+        Some("FORBIDDEN" | "INSUFFICIENT_SCOPES" | "NOT_FOUND") => {
+            (Kind::NotPermitted, Some("check the repository's name (--repo) and the token's permissions"))
+        }
+        Some("undefinedField") => {
+            (Kind::Config, Some("this GitHub is older than cq needs, or newer than it knows"))
+        }
+        Some(_) => (Kind::Failed, None),
+        // "Something went wrong while executing your query": it has no type.
+        None => (Kind::Unavailable, Some(LATER)),
+    };
+    let error = Error::new(kind, format!("GitHub's GraphQL says: {message}"));
+    Err(match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -298,14 +319,17 @@ fn details(repo: &str, node: Node, now: Timestamp) -> Details {
         evidence.complete = false;
     }
     blockers.dedup();
-    let open = |(reference, state): (Reference, State)| (state == State::Open).then_some(reference);
+    let (open, closed): (Vec<_>, Vec<_>) =
+        node.sub_issues.items().filter_map(linked).partition(|(_, state)| *state == State::Open);
+    let names = |list: Vec<(Reference, State)>| list.into_iter().map(|(reference, _)| reference).collect();
     Details {
         number: node.number,
         updated_at: node.updated_at,
         asked_at: now,
         evidence,
         blockers,
-        open_sub_issues: node.sub_issues.items().filter_map(linked).filter_map(open).collect(),
+        open_sub_issues: names(open),
+        closed_sub_issues: names(closed),
         closed_by: node
             .closed_by_pull_requests_references
             .iter()

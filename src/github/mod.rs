@@ -15,6 +15,7 @@ pub mod client;
 pub mod credential;
 pub mod details;
 mod document;
+mod events;
 pub mod issues;
 pub mod labels;
 mod limiter;

@@ -18,7 +18,8 @@ use super::credential::digest;
 use super::details::{self, AT_ONCE, Details};
 use super::lists::{List, Way, is_pull_request};
 use super::snapshot::{Asked, Snapshot};
-use super::{Client, blockers, document, issues, parallel, roles};
+use super::verdict::LATER;
+use super::{Client, blockers, document, events, issues, parallel, roles};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::trust::Policy;
@@ -77,9 +78,9 @@ pub fn refresh(
     let snapshot = kept.unwrap_or_else(|| Snapshot::empty(wanted, now));
     let mut sync = Sync::new(client, wanted, now, deserves, snapshot);
     if is_new {
-        sync.read_whole()?
+        sync.read_whole()?;
     } else {
-        sync.read_changes()?
+        sync.read_changes()?;
     }
     sync.snapshot.forget_the_old(now);
     sync.settle()?;
@@ -94,16 +95,19 @@ pub fn refresh(
     Ok(snapshot)
 }
 
-/// One issue as it is at this moment, with its details and the text of its comments; no details where it is not open
+/// One issue as it is at this moment, with its details, the text of its comments and the Apps that had a hand in it; no details where it is not open
 /// any more.
 pub fn one(client: &Client, wanted: &Wanted<'_>, number: u64, now: Timestamp) -> Result<(Record, Snapshot)> {
     let item = issues::item(client, wanted.repo, number)?;
-    let record = issues::from_json(&item, Some(wanted.repo))?;
+    let record = issues::received(&item, wanted.repo)?;
     let mut snapshot = Snapshot::empty(wanted, now);
     snapshot.note(&item)?;
     let mut sync = Sync::new(client, wanted, now, &|_| true, snapshot);
     sync.with_text = true;
     sync.settle()?;
+    if let Some(details) = sync.snapshot.issues.get_mut(&number).and_then(|known| known.details.as_mut()) {
+        events::note_apps(client, wanted.repo, number, &mut details.evidence)?;
+    }
     Ok((record, sync.snapshot))
 }
 
@@ -118,6 +122,8 @@ struct Sync<'a> {
     asked: BTreeSet<String>,
     /// Issues whose details have been asked for.
     detailed: BTreeSet<u64>,
+    /// Those of them that were asked for too early.
+    stale: BTreeSet<u64>,
     /// Something has changed since the reading began.
     active: bool,
     /// Of comments.
@@ -141,6 +147,7 @@ impl<'a> Sync<'a> {
             lists: Vec::new(),
             asked: BTreeSet::new(),
             detailed: BTreeSet::new(),
+            stale: BTreeSet::new(),
             active: false,
             with_text: false,
         }
@@ -283,6 +290,9 @@ impl<'a> Sync<'a> {
             Done::Details(found) => {
                 let mut jobs = Vec::new();
                 for details in found {
+                    if self.stale.remove(&details.number) {
+                        continue;
+                    }
                     jobs.extend(self.ask_people(&details));
                     if let Some(known) = self.snapshot.issues.get_mut(&details.number) {
                         known.details = Some(details);
@@ -298,21 +308,40 @@ impl<'a> Sync<'a> {
     }
 
     fn take_changes(&mut self, answer: Answer) -> Result<Vec<Job>> {
-        let began = self.now - TimeDelta::minutes(1);
+        // Moments in answers are those of GitHub's clock, which may be another one.
+        let there = answer.date.unwrap_or(self.now);
+        let began = self.now.min(there) - TimeDelta::minutes(1);
+        let since = there - TimeDelta::minutes(MARGIN_MINUTES);
+        if since < self.snapshot.since {
+            // A moment that is yet to come there would show nothing of what happens until then.
+            (self.snapshot.since, self.snapshot.etag) = (since, None);
+            return Ok(vec![Job::Changes(self.changes()?)]);
+        }
         let (etag, mut count, mut next) = (answer.etag.clone(), 0, Some(answer));
         let mut newest = None;
         while let Some(answer) = next {
             for item in items(&answer)? {
                 let updated: Option<Timestamp> = item["updated_at"].as_str().and_then(|at| at.parse().ok());
                 newest = newest.max(updated);
-                self.active |= updated.is_some_and(|at| at >= began);
-                self.snapshot.unsettle(item);
+                let is_recent = updated.is_some_and(|at| at >= began);
+                self.active |= is_recent;
+                // Details that were asked for since the change show it.
+                if is_recent || self.detailed.is_empty() {
+                    self.snapshot.unsettle(item);
+                }
                 if !is_pull_request(item) {
                     self.snapshot.note(item)?;
                 }
                 count += 1;
             }
             next = answer.next.as_ref().map(|url| self.client.get_fresh(url)).transpose()?;
+        }
+        if self.active {
+            // What was asked for before the change, or is under way, may not show it: it is asked for again.
+            let known =
+                |number: &u64| self.snapshot.issues.get(number).is_some_and(|one| one.details.is_some());
+            let (settled, stale) = self.detailed.iter().partition(|number| known(number));
+            (self.detailed, self.stale) = (settled, stale);
         }
         self.snapshot.etag = etag;
         if let Some(newest) = newest.filter(|_| count > CHANGES) {
@@ -352,5 +381,8 @@ impl<'a> Sync<'a> {
 }
 
 fn items(answer: &Answer) -> Result<&Vec<Value>> {
-    answer.body.as_array().ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not a list"))
+    answer
+        .body
+        .as_array()
+        .ok_or_else(|| Error::new(Kind::Unavailable, "the answer is not a list").hint(LATER))
 }
