@@ -20,8 +20,10 @@ mod pipes;
 mod recovery;
 mod refusals;
 mod stop;
+mod trust;
 mod twice;
 mod views;
+mod waits;
 mod wire;
 
 use support::house::{House, Plan};
