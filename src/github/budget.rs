@@ -33,6 +33,8 @@ const OPEN_SECONDS: i64 = 30;
 const LONGEST_OPEN_SECONDS: i64 = 600;
 /// A probe that says nothing for this long was killed: another may be sent.
 const PROBE_SECONDS: i64 = 150;
+/// How soon whoever waits for a probe may ask what it found.
+pub const PROBE_POLL_SECONDS: i64 = 2;
 
 /// What GitHub counts separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +157,10 @@ struct Account {
     refused_at: Option<Timestamp>,
     minute_began: Option<Timestamp>,
     points: u32,
+    /// When those were sent that nobody has told the end of.
+    under_way: VecDeque<Timestamp>,
+    /// When the quota was last told.
+    answered_at: Option<Timestamp>,
 }
 
 impl Budget {
@@ -211,7 +217,7 @@ impl Budget {
         let open_until = self.open_until?;
         let probing = self.probe_since.map(|since| since + TimeDelta::seconds(PROBE_SECONDS));
         match probing.filter(|until| *until > now) {
-            Some(until) => Some(until.min(now + TimeDelta::seconds(2))),
+            Some(until) => Some(until.min(now + TimeDelta::seconds(PROBE_POLL_SECONDS))),
             None => Some(open_until),
         }
     }
@@ -250,10 +256,18 @@ impl Budget {
             quota.remaining = quota.remaining.saturating_sub(1);
         }
         account.points += points(demand);
+        account.under_way.push_back(now);
     }
 
     /// Takes note of what became of a request that was sent a while ago.
     pub fn learn(&mut self, resource: Resource, lesson: Lesson, sent: Timestamp, now: Timestamp) {
+        let lost = now - TimeDelta::seconds(PROBE_SECONDS);
+        let under_way = &mut self.account(resource).under_way;
+        under_way.pop_front();
+        // Whoever was killed tells nothing.
+        while under_way.front().is_some_and(|at| *at < lost) {
+            under_way.pop_front();
+        }
         match lesson {
             // Requests that were under way together fail together, for one reason.
             Lesson::Failed if self.failed_at.is_some_and(|failed| sent <= failed) => return,
@@ -271,7 +285,8 @@ impl Budget {
                 let account = self.account(resource);
                 // What was on its way when another request was refused knows nothing of it.
                 if account.refused_at.is_none_or(|refused| sent > refused) {
-                    account.quota = quota.or(account.quota);
+                    account.quota = account.left(quota, sent).or(account.quota);
+                    account.answered_at = Some(now);
                 }
                 let forgiven = |until| now - until >= TimeDelta::seconds(FORGIVEN_SECONDS);
                 if self.secondary_until.is_some_and(forgiven) {
@@ -300,6 +315,19 @@ impl Budget {
 }
 
 impl Account {
+    /// What an answer leaves to those that are not under way: it knows nothing of these. Where it was asked for before
+    /// another answer came, it may be the older of the two.
+    fn left(&self, told: Option<Quota>, sent: Timestamp) -> Option<Quota> {
+        let Quota { remaining, reset } = told?;
+        let under_way = u64::try_from(self.under_way.len()).unwrap_or(u64::MAX);
+        let remaining = remaining.saturating_sub(under_way);
+        let same_window = |known: &Quota| (reset - known.reset).abs() < TimeDelta::minutes(1);
+        let overtaken = self.answered_at.is_some_and(|answered| sent <= answered);
+        let known = self.quota.filter(|known| overtaken && same_window(known));
+        let remaining = known.map_or(remaining, |known| known.remaining.min(remaining));
+        Some(Quota { remaining, reset })
+    }
+
     fn used_up(&self, now: Timestamp) -> Option<Timestamp> {
         let quota = self.quota.filter(|quota| quota.remaining == 0 && quota.reset > now)?;
         // A second more: the moment is told in whole seconds.
@@ -328,5 +356,7 @@ const fn points(demand: Demand) -> u32 {
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

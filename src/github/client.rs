@@ -12,10 +12,10 @@ use super::budget::{Demand, Effect, Resource};
 use super::cache::{Cache, Kept};
 use super::credential::{Credential, digest};
 use super::limiter::Limiter;
-use super::verdict::{Verdict, judge};
+use super::verdict::{LATER, Verdict, judge};
 use super::wire::{Sent, Wire};
-use super::{Endpoints, budget, links};
-use crate::clock::Clock;
+use super::{Endpoints, budget, links, verdict};
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::redact::Redactor;
 
@@ -76,6 +76,8 @@ pub struct Answer {
     pub last: Option<Url>,
     /// What to ask with next time, to be told whether anything has changed.
     pub etag: Option<String>,
+    /// The server's clock at the answer.
+    pub date: Option<Timestamp>,
     /// The headers that tell of the token's rights: `x-oauth-scopes`.
     pub scopes: Option<String>,
 }
@@ -292,7 +294,12 @@ impl Client {
                 if !refused {
                     self.limiter.learn(resource, budget::Lesson::Failed, began);
                 }
-                let error = Error::because(Kind::Unavailable, error, "no answer");
+                let hint = if refused {
+                    "check GITHUB_API_URL, and what stands between here and GitHub"
+                } else {
+                    LATER
+                };
+                let error = Error::because(Kind::Unavailable, error, "no answer").hint(hint);
                 let verdict = if refused { Verdict::Refused(error) } else { Verdict::Trouble(error) };
                 (verdict, HeaderMap::new())
             }
@@ -313,6 +320,7 @@ fn answer(body: Value, headers: &HeaderMap) -> Answer {
         next: links::to(headers, "next"),
         last: links::to(headers, "last"),
         etag: header("etag"),
+        date: verdict::date(headers),
         scopes: header("x-oauth-scopes"),
     }
 }
@@ -321,7 +329,7 @@ fn answer(body: Value, headers: &HeaderMap) -> Answer {
 fn unasked(url: &Url) -> Error {
     let message =
         format!("'{}' is 'not modified', says GitHub to somebody who knows nothing of it", shown(url));
-    Error::new(Kind::Unavailable, message)
+    Error::new(Kind::Unavailable, message).hint(LATER)
 }
 
 /// An address without its query, which may be long.

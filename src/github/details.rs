@@ -4,12 +4,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::verdict::LATER;
 use super::{Client, document};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::Reference;
 use crate::record::dependencies::{ClosingPullRequest, State};
-use crate::record::trust::{Actor, ActorKind, Comment, Edit, Evidence, LabelEvent, Transfer};
+use crate::record::trust::{Actor, Comment, Edit, Evidence, LabelEvent, Transfer};
+
+mod nodes;
+
+use nodes::{ActorNode, CommentNode, Connection, EditNode, Happening, Linked, Node};
 
 /// How many issues one request asks for; GitHub allows no more.
 pub(super) const AT_ONCE: usize = 100;
@@ -31,6 +36,8 @@ pub struct Details {
     pub blockers: Vec<(Reference, State)>,
     /// Its sub-issues that are open.
     pub open_sub_issues: Vec<Reference>,
+    /// Those that are not, which may be opened again.
+    pub closed_sub_issues: Vec<Reference>,
     /// The pull requests that close it.
     pub closed_by: Vec<ClosingPullRequest>,
 }
@@ -49,7 +56,12 @@ impl Details {
 
     fn others(&self) -> impl Iterator<Item = &Reference> {
         let closed_by = self.closed_by.iter().map(|pull| &pull.reference);
-        self.blockers.iter().map(|(reference, _)| reference).chain(&self.open_sub_issues).chain(closed_by)
+        self.blockers
+            .iter()
+            .map(|(reference, _)| reference)
+            .chain(&self.open_sub_issues)
+            .chain(&self.closed_sub_issues)
+            .chain(closed_by)
     }
 }
 
@@ -69,7 +81,8 @@ pub fn of(
         let nodes = nodes["nodes"].as_array().cloned().unwrap_or_default();
         for node in nodes.into_iter().filter(|node| node["__typename"] == "Issue") {
             let node = serde_json::from_value::<Node>(node)
-                .or_fail(Kind::Unavailable, || "GitHub's answer is not what its schema says")?;
+                .or_fail(Kind::Unavailable, || "GitHub's answer is not what its schema says")
+                .map_err(|error| error.hint(LATER))?;
             found.push(whole(client, repo, node, with_text, now)?);
         }
     }
@@ -83,151 +96,24 @@ pub(super) fn data(mut answer: Value) -> Result<Value> {
         return Ok(data);
     }
     let first = &answer["errors"][0];
-    let kind = match first["type"].as_str() {
-        Some("FORBIDDEN" | "INSUFFICIENT_SCOPES" | "NOT_FOUND") => Kind::NotPermitted,
-        _ => Kind::Failed,
-    };
     let message = first["message"].as_str().unwrap_or("an answer without data");
-    Err(Error::new(kind, format!("GitHub's GraphQL says: {message}")))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Node {
-    id: String,
-    number: u64,
-    title: String,
-    body: String,
-    locked: bool,
-    active_lock_reason: Option<String>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    last_edited_at: Option<Timestamp>,
-    editor: Option<ActorNode>,
-    author: Option<ActorNode>,
-    labels: Option<Connection<Label>>,
-    user_content_edits: Option<Connection<EditNode>>,
-    timeline_items: Connection<Happening>,
-    comments: Connection<CommentNode>,
-    blocked_by: Connection<Linked>,
-    sub_issues: Connection<Linked>,
-    closed_by_pull_requests_references: Option<Connection<PullNode>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Connection<T> {
-    total_count: Option<usize>,
-    /// The schema lets the list be null, and each of its items.
-    nodes: Option<Vec<Option<T>>>,
-    page_info: Option<PageInfo>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageInfo {
-    has_previous_page: bool,
-    start_cursor: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ActorNode {
-    #[serde(rename = "__typename")]
-    kind: ActorKind,
-    login: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Label {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EditNode {
-    edited_at: Timestamp,
-    editor: Option<ActorNode>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "__typename", rename_all_fields = "camelCase")]
-enum Happening {
-    #[serde(rename = "LabeledEvent")]
-    Labelled { created_at: Timestamp, actor: Option<ActorNode>, label: Label },
-    #[serde(rename = "UnlabeledEvent")]
-    Unlabelled { created_at: Timestamp, actor: Option<ActorNode>, label: Label },
-    #[serde(rename = "RenamedTitleEvent")]
-    Renamed { created_at: Timestamp, actor: Option<ActorNode> },
-    #[serde(rename = "TransferredEvent")]
-    Transferred { created_at: Timestamp, actor: Option<ActorNode> },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CommentNode {
-    full_database_id: Option<Value>,
-    author: Option<ActorNode>,
-    created_at: Timestamp,
-    last_edited_at: Option<Timestamp>,
-    editor: Option<ActorNode>,
-    is_minimized: bool,
-    #[serde(default)]
-    body: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Linked {
-    number: u64,
-    state: String,
-    repository: Repository,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Repository {
-    name_with_owner: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PullNode {
-    number: u64,
-    state: String,
-    author: Option<ActorNode>,
-    repository: Repository,
-}
-
-impl<T> Connection<T> {
-    /// Whether everything is here.
-    fn is_whole(&self) -> bool {
-        let to_its_end = match (&self.page_info, self.total_count) {
-            (Some(page), _) => !page.has_previous_page,
-            (None, count) => self.nodes.iter().any(|nodes| count.is_some_and(|count| nodes.len() >= count)),
-        };
-        to_its_end && self.nodes.iter().any(|nodes| nodes.iter().all(Option::is_some))
-    }
-
-    fn items(&self) -> impl Iterator<Item = &T> {
-        self.nodes.iter().flatten().flatten()
-    }
-
-    /// Where to read on towards the beginning.
-    fn before(&self) -> Option<String> {
-        self.page_info.as_ref().filter(|page| page.has_previous_page)?.start_cursor.clone()
-    }
-
-    /// Puts an earlier page in front.
-    fn precede(&mut self, earlier: Self) {
-        // Where either is not there, neither is the whole.
-        self.nodes = earlier.nodes.zip(self.nodes.take()).map(|(mut nodes, later)| {
-            nodes.extend(later);
-            nodes
-        });
-        self.page_info = earlier.page_info;
-    }
+    let kind = first["type"].as_str().or_else(|| first["extensions"]["code"].as_str());
+    let (kind, hint) = match kind {
+        Some("FORBIDDEN" | "INSUFFICIENT_SCOPES" | "NOT_FOUND") => {
+            (Kind::NotPermitted, Some("check the repository's name (--repo) and the token's permissions"))
+        }
+        Some("undefinedField") => {
+            (Kind::Config, Some("this GitHub is older than cq needs, or newer than it knows"))
+        }
+        Some(_) => (Kind::Failed, None),
+        // "Something went wrong while executing your query": it has no type.
+        None => (Kind::Unavailable, Some(LATER)),
+    };
+    let error = Error::new(kind, format!("GitHub's GraphQL says: {message}"));
+    Err(match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })
 }
 
 impl From<&ActorNode> for Actor {
@@ -307,14 +193,17 @@ fn details(repo: &str, node: Node, now: Timestamp) -> Details {
         evidence.complete = false;
     }
     blockers.dedup();
-    let open = |(reference, state): (Reference, State)| (state == State::Open).then_some(reference);
+    let (open, closed): (Vec<_>, Vec<_>) =
+        node.sub_issues.items().filter_map(linked).partition(|(_, state)| *state == State::Open);
+    let names = |list: Vec<(Reference, State)>| list.into_iter().map(|(reference, _)| reference).collect();
     Details {
         number: node.number,
         updated_at: node.updated_at,
         asked_at: now,
         evidence,
         blockers,
-        open_sub_issues: node.sub_issues.items().filter_map(linked).filter_map(open).collect(),
+        open_sub_issues: names(open),
+        closed_sub_issues: names(closed),
         closed_by: node
             .closed_by_pull_requests_references
             .iter()

@@ -4,18 +4,29 @@ use serde_json::Value;
 
 use super::Client;
 use super::lists::is_pull_request;
+use super::verdict::LATER;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::{Issue, Record};
 
 /// One issue as it is now.
 pub fn get(client: &Client, repo: &str, number: u64) -> Result<Record> {
-    from_json(&item(client, repo, number)?, Some(repo))
+    received(&item(client, repo, number)?, repo)
+}
+
+/// An issue in an answer of GitHub's: one that is none is GitHub's trouble, not that of whoever reads it.
+pub(super) fn received(item: &Value, repo: &str) -> Result<Record> {
+    from_json(item, Some(repo)).map_err(|error| {
+        Error::because(Kind::Unavailable, error, "GitHub's answer is not an issue").hint(LATER)
+    })
 }
 
 /// One issue as it is now, as GitHub writes it.
 pub(super) fn item(client: &Client, repo: &str, number: u64) -> Result<Value> {
     let url = client.address(&format!("repos/{repo}/issues/{number}"), &[])?;
     let issue = client.get(&url)?.body;
+    if issue["number"].as_u64().is_none() {
+        return Err(Error::new(Kind::Unavailable, "GitHub's answer is not an issue").hint(LATER));
+    }
     let refuse = |what: String| Err(Error::new(Kind::Failed, format!("#{number} of {repo} {what}")));
     if is_pull_request(&issue) {
         return refuse("is a pull request, not an issue".to_owned());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::budget::{Budget, Demand, Leave, Lesson, Resource, Turn, Why};
+use super::budget::{Budget, Demand, Leave, Lesson, PROBE_POLL_SECONDS, Resource, Turn, Why};
 use crate::clock::{Clock, Timestamp, stamp};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::output;
@@ -30,7 +30,7 @@ pub(super) struct Limiter {
 
 #[derive(Debug)]
 enum Kept {
-    Here(Mutex<Budget>),
+    Here(Box<Mutex<Budget>>),
     InFile { lock: PathBuf, file: PathBuf },
 }
 
@@ -40,7 +40,7 @@ const CLOCK: Clock = Clock::System;
 impl Limiter {
     pub(super) fn new(folder: Option<&Path>, of: &str, pause: Duration, patience: Duration) -> Self {
         let kept = match folder {
-            None => Kept::Here(Mutex::default()),
+            None => Kept::Here(Box::default()),
             Some(folder) => Kept::InFile {
                 lock: folder.join("github.lock"),
                 file: folder.join(format!("github-limits-{of}.json")),
@@ -87,7 +87,9 @@ impl Limiter {
                 Leave::NotBefore(until, why) => (until, why),
             };
             let wait = until - now;
-            if why == Why::Trouble {
+            // A probe is on its way, or may be sent at once: what it finds is worth a moment.
+            let is_probed = wait <= TimeDelta::seconds(PROBE_POLL_SECONDS) && wait <= left;
+            if why == Why::Trouble && !is_probed {
                 // Not a limit that a wait would get past: whoever comes later tries.
                 let message = format!("GitHub {}; it is left alone until {}", why.text(), stamp(until));
                 return Err(Error::new(Kind::Unavailable, message).hint("see https://www.githubstatus.com"));

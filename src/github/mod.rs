@@ -18,6 +18,7 @@ pub mod comments;
 pub mod credential;
 pub mod details;
 mod document;
+mod events;
 pub mod helper;
 pub mod issues;
 pub mod labels;

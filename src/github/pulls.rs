@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
+use super::verdict::LATER;
 use super::{Client, Refusal, Repeat, assignees, labels};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Extra, PullRequest};
@@ -176,7 +177,7 @@ fn found(pull: &Value) -> Result<Found> {
 }
 
 fn from_json(pull: &Value) -> Result<PullRequest> {
-    let incomplete = || Error::new(Kind::Unavailable, "GitHub's answer is not a pull request");
+    let incomplete = || Error::new(Kind::Unavailable, "GitHub's answer is not a pull request").hint(LATER);
     let merged = pull["merged_at"].is_string() || pull["merged"].as_bool() == Some(true);
     Ok(PullRequest {
         number: pull["number"].as_u64().ok_or_else(incomplete)?,

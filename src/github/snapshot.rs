@@ -21,7 +21,7 @@ use crate::record::{Record, Reference};
 use crate::state::durable;
 
 /// The form of the file; another one is read as none.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The whole is read anew after this.
 const WHOLE_HOURS: i64 = 24;
 /// What lies in other repositories is asked for anew after this: nothing here tells when it changes.
@@ -109,7 +109,7 @@ impl Snapshot {
 
     /// Takes note of an issue as GitHub shows it now.
     pub(super) fn note(&mut self, item: &Value) -> Result<()> {
-        let record = issues::from_json(item, Some(&self.repo))?;
+        let record = issues::received(item, &self.repo)?;
         let number = record.number;
         let known = self.issues.get(&number);
         let (updated, had) = (record.issue.updated_at, known.and_then(|known| known.record.issue.updated_at));

@@ -8,9 +8,14 @@ use super::budget::{Lesson, Quota};
 use super::wire::Reply;
 use crate::clock::{Timestamp, stamp};
 use crate::error::{Error, Kind};
+use crate::sanitize;
 
+/// What to do about trouble.
+pub(super) const LATER: &str = "run it again later; see https://www.githubstatus.com";
 /// No limit lasts longer, whatever a header says: GitHub's own windows are an hour.
 const LONGEST_SECONDS: i64 = 24 * 3600;
+/// No message of GitHub's is longer, in characters.
+const LONGEST_MESSAGE: usize = 500;
 
 /// What GitHub refused, for callers that know what to do about it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -62,7 +67,8 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict,
                 None => (Verdict::Good(body), answered),
             },
             None => {
-                (Verdict::Trouble(Error::new(Kind::Unavailable, "the answer is not JSON")), Lesson::Failed)
+                let error = Error::new(Kind::Unavailable, "the answer is not JSON").hint(LATER);
+                (Verdict::Trouble(error), Lesson::Failed)
             }
         };
     }
@@ -79,7 +85,7 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict,
     };
     let verdict = match status {
         408 | 500.. => {
-            let error = Error::because(Kind::Unavailable, refusal, "GitHub is in trouble");
+            let error = Error::because(Kind::Unavailable, refusal, "GitHub is in trouble").hint(LATER);
             return (Verdict::Trouble(error), Lesson::Failed);
         }
         401 => Verdict::NotSignedIn(
@@ -187,7 +193,9 @@ fn message(body: Option<&Value>) -> String {
         });
         said.extend(text);
     }
-    said.join(": ")
+    // One line, however GitHub breaks it.
+    let said = said.join(": ").split_whitespace().collect::<Vec<_>>().join(" ");
+    sanitize::clip(&said, LONGEST_MESSAGE).into_owned()
 }
 
 #[cfg(test)]

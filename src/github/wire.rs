@@ -172,3 +172,27 @@ fn redirect(reply: &Reply, from: &Url) -> Result<Option<Url>, Broken> {
         (_, scheme) => Err(Broken::Redirect(format!("a redirect from {} to {scheme}", from.scheme()))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_redirect_gives_encryption_up() {
+        let cases = [
+            ("https://a/x", "/y", Some("https://a/y")),
+            ("https://a/x", "https://a/y", Some("https://a/y")),
+            ("http://a/x", "https://a/y", Some("https://a/y")),
+            ("http://a/x", "http://a/y", Some("http://a/y")),
+            ("https://a/x", "http://a/y", None),
+            ("https://a/x", "file:///etc/passwd", None),
+            ("https://a/x", "http://[", None),
+        ];
+        for (from, to, expected) in cases {
+            let headers = [(header::LOCATION, to.parse().unwrap())].into_iter().collect();
+            let reply = Reply { status: 302, headers, body: Vec::new() };
+            let target = redirect(&reply, &Url::parse(from).unwrap()).ok().flatten();
+            assert_eq!(target.as_ref().map(Url::as_str), expected, "{from} {to}");
+        }
+    }
+}

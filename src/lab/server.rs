@@ -137,6 +137,7 @@ impl Listening {
 
 async fn gate(State(lab): State<Shared>, ConnectInfo(cut): ConnectInfo<Cut>, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let at_ms = Clock::System.now_exact().timestamp_millis();
     if let Some(rest) = uri.path().strip_prefix("/_lab/") {
         return control::handle(&lab, rest, request).await.unwrap_or_else(IntoResponse::into_response);
     }
@@ -148,12 +149,12 @@ async fn gate(State(lab): State<Shared>, ConnectInfo(cut): ConnectInfo<Cut>, req
         None => admit::answer(&lab, request).await,
         Some(fault) => breakage::answer(&lab, &cut, &fault, request).await,
     };
-    note(&lab, &method, &uri, response.status(), said);
+    note(&lab, at_ms, &method, &uri, response.status(), said);
     response
 }
 
 /// Counts by route, as tests want to know how often something was asked for, not which.
-fn note(lab: &Lab, method: &Method, uri: &Uri, status: StatusCode, said: Said) {
+fn note(lab: &Lab, at_ms: i64, method: &Method, uri: &Uri, status: StatusCode, said: Said) {
     let mut segments: Vec<&str> = uri.path().split('/').collect();
     match segments.get(1) {
         Some(&"repos") if segments.len() > 3 => (segments[2], segments[3]) = ("{owner}", "{repo}"),
@@ -181,7 +182,7 @@ fn note(lab: &Lab, method: &Method, uri: &Uri, status: StatusCode, said: Said) {
     if store.requests.len() == LOGGED {
         store.requests.remove(0);
     }
-    store.requests.push(Logged { method: method.to_string(), target, status: status.as_u16(), said });
+    store.requests.push(Logged { at_ms, method: method.to_string(), target, status: status.as_u16(), said });
 }
 
 impl From<Failure> for Error {

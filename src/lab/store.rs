@@ -43,6 +43,8 @@ pub(super) const LOGGED: usize = 20_000;
 /// One request, as the log keeps it.
 #[derive(Debug, Serialize)]
 pub(super) struct Logged {
+    /// When it came, in milliseconds of the epoch.
+    pub at_ms: i64,
     pub method: String,
     pub target: String,
     pub status: u16,

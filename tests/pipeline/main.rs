@@ -28,8 +28,10 @@ mod refusals;
 mod stop;
 mod sync;
 mod token;
+mod trust;
 mod twice;
 mod views;
+mod waits;
 mod wire;
 
 use support::house::{House, Plan};

@@ -17,8 +17,8 @@ fn crowd(count: u64, cursors: bool) -> House {
         _ => json!({"number": number}),
     };
     let issues: Vec<Value> = (1..=count).map(item).collect();
-    let repository = json!({"cursor_pagination": cursors});
-    let house = House::new(&Plan { issues: json!(issues), repository, ..Plan::default() });
+    let seed = json!({"widgets": {"cursor_pagination": cursors}});
+    let house = House::new(&Plan { issues: json!(issues), seed, ..Plan::default() });
     house.configure(|config| config["github"]["timeoutSeconds"] = json!(20));
     house
 }

@@ -25,10 +25,8 @@ pub(crate) struct Plan {
     pub(crate) script: Value,
     /// `qualityGates`.
     pub(crate) gates: Value,
-    /// What else the GitHub holds: keys of its seed.
+    /// More of the seed: what it says beside `repositories`; other `repositories`; under `widgets`, more of this one.
     pub(crate) seed: Value,
-    /// What else its repository has.
-    pub(crate) repository: Value,
     /// Nobody sees its repository without a token.
     pub(crate) private: bool,
     /// Where the GitHub's clock stands still.
@@ -46,11 +44,26 @@ impl Default for Plan {
             script: json!({}),
             gates: json!([{"name": "readme", "command": ["test", "-s", "README.md"]}]),
             seed: json!({}),
-            repository: json!({}),
             private: false,
             github_now: None,
         }
     }
+}
+
+/// The GitHub's seed.
+fn seed(plan: &Plan) -> Value {
+    let mut seed = plan.seed.as_object().cloned().unwrap_or_default();
+    let mut widgets = json!({
+        "owner": "acme", "name": "widgets", "issues": plan.issues, "private": plan.private,
+        "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
+    });
+    let more = seed.remove("widgets").unwrap_or_default();
+    widgets.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    let others = seed.remove("repositories").unwrap_or_default();
+    let mut repositories = vec![widgets];
+    repositories.extend(others.as_array().cloned().unwrap_or_default());
+    seed.insert("repositories".to_owned(), json!(repositories));
+    Value::Object(seed)
 }
 
 /// A house that stands. Falls with the test, and whoever still works in it falls too.
@@ -67,15 +80,7 @@ impl House {
         fs::create_dir(root.join("home")).unwrap();
         fs::write(root.join("issues.json"), plan.issues.to_string()).unwrap();
         fs::write(root.join("script.json"), plan.script.to_string()).unwrap();
-        let mut seed = plan.seed.clone();
-        seed["repositories"] = json!([{
-            "owner": "acme", "name": "widgets", "issues": plan.issues, "private": plan.private,
-            "files": {"README.md": "# Widgets\n", "src/widget.txt": "a widget\n"},
-        }]);
-        for (name, value) in plan.repository.as_object().unwrap() {
-            seed["repositories"][0][name] = value.clone();
-        }
-        fs::write(root.join("seed.json"), seed.to_string()).unwrap();
+        fs::write(root.join("seed.json"), seed(plan).to_string()).unwrap();
         let lab =
             Lab::start(&root.join("seed.json"), &path(), &root.join("home"), plan.github_now.as_deref());
         let house = Self { lab, folder };

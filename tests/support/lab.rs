@@ -104,6 +104,11 @@ impl Lab {
         self.call("POST", "/_lab/act", &json!({"by": by, "number": number, "do": deed}));
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn mend(&self) {
+        self.call("DELETE", "/_lab/faults", &Value::Null);
+    }
+
     /// Lets requests fail.
     pub(crate) fn break_with(&self, faults: &Value) {
         self.call("POST", "/_lab/faults", faults);

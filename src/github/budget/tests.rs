@@ -189,3 +189,26 @@ fn a_turn_is_kept_while_others_come() {
     budget.learn(Resource::Core, Lesson::Secondary(None), at(1), at(1));
     assert_eq!(ask(&mut budget, &mut third, 2), Leave::NotBefore(at(61), Why::Secondary));
 }
+
+/// Answers overtake one another, and know nothing of what is still under way: nobody sends more than is left.
+#[test]
+fn what_is_under_way_is_used_up_already() {
+    let mut budget = Budget::default();
+    let quota = |remaining| Lesson::Answered(Some(Quota { remaining, reset: at(3600) }));
+    let ask = |budget: &mut Budget, second: i64| {
+        let leave = budget.ask(READ, &mut Turn::default(), at(second), TimeDelta::zero(), TimeDelta::zero());
+        leave == Leave::Granted
+    };
+    assert!(ask(&mut budget, 0));
+    budget.learn(Resource::Core, quota(3), at(0), at(1));
+    for second in [2, 3] {
+        assert!(ask(&mut budget, second));
+    }
+    // The second to be sent is answered first, and saw both; the answer to the first saw only itself.
+    budget.learn(Resource::Core, quota(1), at(3), at(4));
+    assert!(!ask(&mut budget, 4), "one is left, and may be that which is under way");
+    budget.learn(Resource::Core, quota(2), at(2), at(5));
+    assert!(!ask(&mut budget, 5), "an older answer");
+    budget.learn(Resource::Core, quota(5000), at(3601), at(3602));
+    assert!(ask(&mut budget, 3603));
+}

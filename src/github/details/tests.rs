@@ -1,6 +1,8 @@
 //! Answers of GraphQL as they may come: everything null that may be null, things nobody knows, errors beside data.
 
+use super::nodes::Label;
 use super::*;
+use crate::record::trust::ActorKind;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
