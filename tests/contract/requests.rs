@@ -14,7 +14,7 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 28] = [
+const OPERATIONS: [&str; 29] = [
     "DELETE /installation/token",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
@@ -29,6 +29,7 @@ const OPERATIONS: [&str; 28] = [
     "GET /repos/{owner}/{repo}/issues",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/events",
     "GET /repos/{owner}/{repo}/labels/{name}",
     "GET /repos/{owner}/{repo}/pulls",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",

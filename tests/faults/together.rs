@@ -54,8 +54,12 @@ fn assert_kept(house: &House, all: &[Ran]) {
     let mut sorted = writes.clone();
     sorted.sort_unstable();
     for pair in sorted.windows(2) {
-        // What is sent a pause apart may arrive a little closer.
-        assert!(pair[1] - pair[0] >= PAUSE * 8 / 10, "{pair:?} in {state:#}");
+        // What is sent a pause apart may arrive closer where the machine is busy.
+        assert!(pair[1] - pair[0] >= PAUSE / 2, "{pair:?} of {sorted:?}");
+    }
+    if let (Some(first), Some(last)) = (sorted.first(), sorted.last()) {
+        let pauses = i64::try_from(sorted.len()).unwrap() - 1;
+        assert!(last - first >= pauses * PAUSE * 9 / 10, "{sorted:?}");
     }
 }
 
@@ -74,8 +78,9 @@ fn many_at_once_space_their_writes_and_all_end_well() {
     assert!(all.iter().all(|ran| ran.status == 0), "{all:#?}");
     let requests = house.lab.state()["requests"].clone();
     let writes = requests.as_array().unwrap().iter().filter_map(written_at).count();
-    // Three pull requests and their labels, two labels of the repository; both who make those may see them missing.
-    assert!((8..=10).contains(&writes), "{writes}");
+    // Three pull requests, their labels and comments, two labels of the repository; both who make those may see them
+    // missing.
+    assert!((11..=13).contains(&writes), "{writes}");
     assert_eq!(house.lab.pulls().len(), 3);
 }
 

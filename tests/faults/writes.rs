@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::Plan;
-use crate::table::{LABELS, Labels, PULLS, Pull, SET, always, house, once, play, row};
+use crate::table::{LABELS, Labels, PULLS, Play as _, Pull, SET, always, house, once, play, row};
 
 fn said(status: u16, message: &str) -> Value {
     json!({"status": status, "body": {"message": message}})
@@ -110,10 +110,22 @@ fn labels_of_a_pull_request_are_set_once() {
         row("502 once", once("POST", SET, trouble.clone()), 0, "").made(1),
         row("502, but done", once("POST", SET, after(trouble)), 0, "").made(1),
         row("reset, but done", once("POST", SET, after(json!({"reset": true}))), 0, "").made(1),
-        row("403", always("POST", SET, said(403, "Resource not accessible")), 77, "not permitted").made(1),
-        row("422", always("POST", SET, said(422, "Validation Failed")), 1, "Validation Failed").made(1),
     ];
     play(&Pull::new(), rows);
+}
+
+/// What will stay a no is told; it does not keep the pull request from being reviewed.
+#[test]
+fn labels_that_are_refused_for_good_hold_nothing_back() {
+    for (refusal, status, why) in [
+        (said(403, "Resource not accessible"), 77, "not permitted"),
+        (said(422, "Validation Failed"), 1, "Validation Failed"),
+    ] {
+        let pull = Pull::new();
+        pull.house().lab.break_with(&always("POST", SET, refusal));
+        pull.run().ends(status, why);
+        assert_eq!((pull.house().status(1).as_str(), pull.made()), ("pr-ready", 1));
+    }
 }
 
 #[test]
