@@ -155,3 +155,17 @@ fn hidden_text_does_not_reach_the_prompt() {
     let got = fs::read_to_string(house.workspace(1).join("widgets/prompt.txt")).unwrap();
     assert!(!got.contains("SECRET"), "{got}");
 }
+
+/// A body that names a thousand blockers costs a bounded number of requests, and holds its own issue only.
+#[test]
+fn thousands_of_blockers_cost_no_more_than_hundreds() {
+    let named: String = (100..4100).map(|number| format!("- #{number}\n")).collect();
+    let house = house(json!([
+        {"number": 1, "title": "First", "body": format!("Blocked by:\n\n{named}"), "labels": READY},
+        {"number": 2, "title": "Second", "body": "x", "labels": READY},
+    ]));
+    assert_eq!(numbers(&house), [2]);
+    let queries = house.lab.state()["routes"]["POST /graphql"].as_u64().unwrap();
+    assert!(queries <= 12, "{queries}");
+    assert!(why(&house, 1).contains("which cannot be read"));
+}

@@ -23,6 +23,8 @@ const PERMISSION_MINUTES: i64 = 60;
 const CHANGES: usize = 50;
 /// Blockers of blockers of blockers are looked at to this depth.
 const DEPTH: usize = 6;
+/// So many blockers are asked for at a time, and no more.
+const BLOCKERS: usize = 500;
 /// More numbers than this between pages, and the lists are read again instead.
 const GAPS: usize = 300;
 
@@ -190,8 +192,11 @@ impl<'a> Reader<'a> {
         let mut asked = BTreeSet::new();
         for _ in 0..DEPTH {
             let unknown = self.snapshot.unknown(&server);
+            // A body may name thousands: those that are not asked for stay unknown, and hold the issue.
+            let left = BLOCKERS - asked.len();
             let unknown: Vec<Reference> =
-                unknown.into_iter().filter(|reference| asked.insert(reference.clone())).collect();
+                unknown.into_iter().filter(|one| !asked.contains(one)).take(left).collect();
+            asked.extend(unknown.iter().cloned());
             if unknown.is_empty() {
                 break;
             }
