@@ -51,7 +51,7 @@ impl Default for GitHub {
             token: None,
             app: None,
             labels: names(&["claude-ready"]),
-            exclude_labels: names(&["blocked", "in-progress", "claude-blocked"]),
+            exclude_labels: names(&["blocked", "in-progress", "claude-in-progress", "claude-blocked"]),
             priority_labels: BTreeMap::new(),
             api_version: "2022-11-28".to_owned(),
             timeout_seconds: 30,

@@ -2,6 +2,7 @@
 //! state directory. Whoever must wait waits here, aloud; whoever would wait too long is told until when.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(super) struct Limiter {
     pub patience: Duration,
     /// Who waits, for people; none for silence.
     pub told_by: Option<&'static str>,
+    /// The end of the wait that was told last: requests that wait together say it once.
+    told: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Limiter {
                 file: folder.join(format!("github-limits-{of}.json")),
             },
         };
-        Self { kept, pause, patience, told_by: None }
+        Self { kept, pause, patience, told_by: None, told: AtomicI64::new(0) }
     }
 
     /// Changes the budget, alone.
@@ -76,7 +79,6 @@ impl Limiter {
         let to_delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let (pause, patience) = (to_delta(self.pause), to_delta(self.patience));
         let mut turn = Turn::default();
-        let mut told = false;
         let began = CLOCK.now_exact();
         loop {
             let now = CLOCK.now_exact();
@@ -102,8 +104,10 @@ impl Limiter {
                 );
                 return Err(Error::new(Kind::TryAgain, message).hint(hint));
             }
-            if let Some(command) = self.told_by.filter(|_| wait.num_seconds() >= TOLD_SECONDS && !told) {
-                told = true;
+            let is_long = wait.num_seconds() >= TOLD_SECONDS && why != Why::Pace;
+            if let Some(command) = self.told_by.filter(|_| is_long)
+                && self.told.swap(until.timestamp(), Ordering::Relaxed) != until.timestamp()
+            {
                 output::say(&format!("{command}: waiting until {}; GitHub: {}", stamp(until), why.text()));
             }
             std::thread::sleep(wait.to_std().unwrap_or_default());

@@ -49,7 +49,8 @@ pub(super) enum Verdict {
 pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict, Lesson) {
     let headers = &reply.headers;
     let skew = date(headers).map_or(TimeDelta::zero(), |date| now - date);
-    let quota = quota(headers, skew, now);
+    // The limits that come with a refused token are those of nobody.
+    let quota = quota(headers, skew, now).filter(|_| reply.status != 401);
     let answered = Lesson::Answered(quota);
     let body: Option<Value> =
         if reply.body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&reply.body).ok() };

@@ -56,7 +56,12 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         output.record(record)?;
     }
     for record in records.iter().filter(|record| !record.reasons.is_empty()) {
-        session.detail(&format!("issue #{} is left alone: {}", record.number, record.reasons.join("; ")));
+        let message = format!("issue #{} is left alone: {}", record.number, record.reasons.join("; "));
+        if wish.issues.is_empty() || wish.all {
+            session.detail(&message);
+        } else {
+            session.note(&message);
+        }
     }
     output.finish()?;
     Ok(tally)
@@ -94,11 +99,10 @@ pub(super) fn held(state: &State, number: u64) -> Option<String> {
 fn rules(session: &Session, wish: &Wish) -> Rules {
     let configured = session.loaded.config.rules();
     Rules {
-        // What a file or a command line names was selected already.
+        // What a file holds was selected already.
         labels: match (&wish.labels, &wish.from) {
             (Some(labels), _) => labels.clone(),
             (None, Some(_)) => Vec::new(),
-            (None, None) if !wish.issues.is_empty() => Vec::new(),
             (None, None) => configured.labels,
         },
         exclude: wish.exclude.clone().unwrap_or(configured.exclude),
@@ -141,14 +145,15 @@ fn from_github(session: &Session, rules: &Rules, all: bool) -> Result<Found> {
     Ok(found)
 }
 
+/// Issues by their numbers, each as it is now, and decided upon like any other.
 fn named(session: &Session, rules: &Rules, numbers: &[u64], tally: &mut Tally) -> Result<Found> {
-    let client = session.github()?;
     let repo = session.repo()?;
     let mut found = Found::new();
     for number in numbers {
-        match issues::get(&client, &repo, *number) {
-            Ok(record) => {
-                found.insert(record.number, vouch(session, rules, record));
+        match vet::look(session, &repo, *number, rules) {
+            Ok(mut record) => {
+                vet::without_comments(&mut record);
+                found.insert(record.number, record);
             }
             Err(error) => {
                 session.complain(&error.context(format!("issue #{number}")));

@@ -61,8 +61,11 @@ pub(super) fn look_again(session: &Session, record: &Record) -> Result<Record> {
     if let Some(trust) = record.trust.as_ref().filter(|trust| !trust.labels.is_empty()) {
         rules.labels.clone_from(&trust.labels);
     }
-    let fresh = look(session, &record.repo, record.number, &rules)?;
-    Ok(Record { extra: record.extra.clone(), ..fresh })
+    let mut fresh = look(session, &record.repo, record.number, &rules)?;
+    // What others have added goes through.
+    fresh.extra.clone_from(&record.extra);
+    fresh.issue.extra.clone_from(&record.issue.extra);
+    Ok(fresh)
 }
 
 /// An issue as GitHub has it at this moment, and everything that speaks against working on it.

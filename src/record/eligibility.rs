@@ -100,7 +100,8 @@ impl Rules {
             && trust.verdict == Verdict::Untrusted
         {
             reasons.push("untrusted".to_owned());
-            reasons.extend(trust.reasons.iter().cloned());
+            let new = trust.reasons.iter().filter(|reason| !reasons.contains(reason)).cloned();
+            reasons.extend(new.collect::<Vec<_>>());
         }
         reasons
     }

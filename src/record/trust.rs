@@ -203,7 +203,7 @@ fn changes(
     let again = if policy.labels.is_empty() {
         "held, because no label can approve it again"
     } else {
-        "held until it is labelled again"
+        "held until its label is taken off and set again"
     };
     let mut held = Vec::new();
     for (what, edits) in parts {
@@ -213,6 +213,7 @@ fn changes(
             })
             .collect();
         bad.sort_by_key(|(at, _)| Reverse(*at));
+        bad.dedup();
         let Some((at, who)) = bad.first() else { continue };
         let more = if bad.len() > 1 { format!(" ({} such edits)", bad.len()) } else { String::new() };
         held.push(format!(

@@ -135,7 +135,7 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
             "owner": owner,
             "repo": name,
             "labels": ["claude-ready"],
-            "excludeLabels": ["blocked", "in-progress", "claude-blocked"],
+            "excludeLabels": ["blocked", "in-progress", "claude-in-progress", "claude-blocked"],
         },
         "queue": { "maxConcurrentIssues": 5, "retryAttempts": 3, "timeoutMinutes": 120 },
         "workspace": { "baseDir": "./workspaces", "cleanupAfterHours": 24 },

@@ -9,6 +9,7 @@ use crate::github::{Client, assignees, mirror};
 use crate::record::Record;
 use crate::record::mirror::{Change, Terms};
 use crate::session::Session;
+use crate::state::events::Event;
 
 /// Writes of one tick: GitHub wants a second between two, and a tick should end before the next. The rest is the
 /// next tick's.
@@ -92,6 +93,9 @@ impl Tick<'_> {
             }
             self.left -= 1;
             mirror::apply(self.client, record, &change)?;
+            let state = &self.session.state;
+            state
+                .log(&Event::about(state, "mirror", record.number).with("change", told(&change).as_str()))?;
         }
         Ok(())
     }

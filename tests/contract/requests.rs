@@ -118,7 +118,8 @@ fn rename(house: &House) {
         let path = format!("/repos/acme/gadgets{rest}");
         json!({"path": format!("{path}$"), "status": 301, "redirect_to": format!("{now}{rest}")})
     };
-    house.lab.break_with(&json!([redirect("/issues/1"), redirect("")]));
+    let paths = ["/issues/1", "/issues/1/events", "/collaborators/acme/permission", ""];
+    house.lab.break_with(&json!(paths.map(redirect)));
 }
 
 /// What is asked on behalf of a GitHub App, from its first token to the end of the last.

@@ -83,7 +83,10 @@ fn a_record_that_may_not_be_worked_on_is_refused() {
         change(&mut record);
         record.to_string()
     };
-    let untrusted = changed(&|record| record["trust"]["verdict"] = json!("untrusted"));
+    let untrusted = changed(&|record| {
+        record["trust"]["verdict"] = json!("untrusted");
+        record["trust"]["source"] = json!("operator");
+    });
     house.cq("claim").fed(untrusted).ends(77, "issue #1 is untrusted");
     let unknown = changed(&|record| drop(record.as_object_mut().unwrap().remove("trust")));
     // What nobody on this machine vouches for is what GitHub makes of it, whatever the pipe says.
@@ -91,12 +94,12 @@ fn a_record_that_may_not_be_worked_on_is_refused() {
     house
         .cq("claim")
         .fed(unknown)
-        .ends(77, "issue #1 is not eligible: untrusted; held until it is labelled again");
+        .ends(77, "issue #1 is not eligible: untrusted; held until its label is taken off and set again");
     let forged = changed(&|record| record["trust"]["source"] = json!("github"));
     house
         .cq("claim")
         .fed(forged)
-        .ends(77, "issue #1 is not eligible: untrusted; held until it is labelled again");
+        .ends(77, "issue #1 is not eligible: untrusted; held until its label is taken off and set again");
     let foreign = changed(&|record| record["repo"] = json!("evil/widgets"));
     house.cq("claim").fed(foreign).ends(65, "issue #1 is of evil/widgets");
     assert!(house.status(1).is_empty());

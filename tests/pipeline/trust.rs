@@ -61,7 +61,7 @@ fn house(issues: &[Value]) -> House {
 
 /// A record that pretends that GitHub's people approved it, as somebody would write it into a pipe.
 fn pretended(house: &House, number: usize) -> String {
-    let mut record = house.cq("fetch").args([number.to_string()]).run().good().record();
+    let mut record = house.cq("fetch").args(["--all", &number.to_string()]).run().good().record();
     record["reasons"] = json!([]);
     record["trust"]["verdict"] = json!("trusted");
     record["trust"]["source"] = json!("github");
@@ -304,7 +304,10 @@ fn an_edited_issue_goes_on_when_it_is_labelled_again() {
     house.lab.act("eve", 1, &json!({"edit_body": "Do the other thing."}));
     assert_eq!(house.cq("fetch").run().quietly().stdout, "");
     let why = house.cq("fetch").args(["--all"]).run().quietly().record()["reasons"].to_string();
-    assert!(why.contains("held until it is labelled again: the body was edited by eve"), "{why}");
+    assert!(
+        why.contains("held until its label is taken off and set again: the body was edited by eve"),
+        "{why}"
+    );
     // By a stranger, it does not.
     house.lab.act("eve", 1, &json!({"unlabel": "claude-ready"}));
     house.lab.act("eve", 1, &json!({"label": "claude-ready"}));

@@ -159,7 +159,8 @@ fn hidden_text_does_not_reach_the_prompt() {
 /// A body that names a thousand blockers costs a bounded number of requests, and holds its own issue only.
 #[test]
 fn thousands_of_blockers_cost_no_more_than_hundreds() {
-    let named: String = (100..4100).map(|number| format!("- #{number}\n")).collect();
+    let named: Vec<String> = (100..4100).map(|number| format!("- #{number}")).collect();
+    let named = named.join("\n");
     let house = house(json!([
         {"number": 1, "title": "First", "body": format!("Blocked by:\n\n{named}"), "labels": READY},
         {"number": 2, "title": "Second", "body": "x", "labels": READY},

@@ -173,7 +173,7 @@ fn nobody_else_approves() {
 fn what_strangers_change_after_the_approval_holds_the_issue() {
     check(&cases! {
         "the author edits the body", |s| s.edited(200, user("eve"))
-            => Some("held until it is labelled again: the body was edited by eve, who has read permission where write \
+            => Some("held until its label is taken off and set again: the body was edited by eve, who has read permission where write \
                 is needed, on 1970-01-01T00:03:20Z, after mia approved it on 1970-01-01T00:01:40Z");
         "in the second of the approval", |s| s.edited(100, user("eve")) => Some("the body was edited by eve");
         "triage edits the body", |s| s.edited(200, user("tri")) => Some("by tri, who has triage permission");

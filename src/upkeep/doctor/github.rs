@@ -9,7 +9,7 @@ use crate::github::app::App;
 use crate::github::client::segment;
 use crate::github::credential::Credential;
 use crate::github::labels::LABELS;
-use crate::github::{Client, Probe};
+use crate::github::{Client, Probe, permissions};
 use crate::session::Session;
 
 /// Looks at GitHub, the token and the repository.
@@ -112,16 +112,17 @@ fn of_app(app: &App, tell: &mut Tell<'_>) -> Result<()> {
         Ok(minted) => minted,
         Err(error) => return tell(Finding::failed("token", &error)),
     };
-    each(judge::permissions(Of::Token, &minted.permissions, app.wanted()), tell)?;
+    each(judge::permissions(Of::Token, &minted.permissions, &permissions::needed()), tell)?;
     match app.installation() {
         Err(error) => tell(Finding::failed("app.permissions", &error)),
         Ok(installation) if installation.suspended => {
             let fix = "unsuspend it under 'Installed GitHub Apps' in the owner's settings";
             tell(Finding::error("app", format!("installation {} is suspended", installation.id), fix))
         }
-        Ok(installation) => {
-            each(judge::permissions(Of::Installation, &installation.permissions, app.wanted()), tell)
-        }
+        Ok(installation) => each(
+            judge::permissions(Of::Installation, &installation.permissions, &permissions::needed()),
+            tell,
+        ),
     }
 }
 
