@@ -77,7 +77,7 @@ fn blocker(client: &Client, home: &str, reference: Reference, item: &Value, now:
     let mut blockers = list("blockedBy");
     if let Some(body) = item["body"].as_str() {
         let repo = reference.repo().unwrap_or(home);
-        let server = client.endpoints().server.host_str().unwrap_or_default();
+        let server = client.endpoints().host();
         let named = mentioned(body, repo, reference.number(), server);
         // Seen from home, not from the blocker's own repository.
         let from_home = |named: Reference| Reference::new(named.repo().unwrap_or(repo), named.number(), home);

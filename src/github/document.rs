@@ -1,7 +1,37 @@
 //! What cq asks GraphQL. The tests hold every document against GitHub's schema.
 
+/// What is read of an issue's events, on every page.
+macro_rules! events {
+    () => {
+        "{
+        pageInfo { hasPreviousPage startCursor }
+        nodes {
+          __typename
+          ... on LabeledEvent { createdAt actor { __typename login } label { name } }
+          ... on UnlabeledEvent { createdAt actor { __typename login } label { name } }
+          ... on RenamedTitleEvent { createdAt actor { __typename login } }
+          ... on TransferredEvent { createdAt actor { __typename login } }
+        }
+      }"
+    };
+}
+
+/// What is read of its comments.
+macro_rules! comments {
+    () => {
+        "{
+        pageInfo { hasPreviousPage startCursor }
+        nodes {
+          fullDatabaseId author { __typename login } createdAt lastEditedAt
+          editor { __typename login } isMinimized body @include(if: $text)
+        }
+      }"
+    };
+}
+
 /// A hundred issues by their node ids.
-pub(super) const DETAILS: &str = "
+pub(super) const DETAILS: &str = concat!(
+    "
 query Details($ids: [ID!]!, $text: Boolean!) {
   nodes(ids: $ids) {
     __typename
@@ -14,23 +44,12 @@ query Details($ids: [ID!]!, $text: Boolean!) {
       timelineItems(
         last: 100
         itemTypes: [LABELED_EVENT, UNLABELED_EVENT, RENAMED_TITLE_EVENT, TRANSFERRED_EVENT]
-      ) {
-        pageInfo { hasPreviousPage startCursor }
-        nodes {
-          __typename
-          ... on LabeledEvent { createdAt actor { __typename login } label { name } }
-          ... on UnlabeledEvent { createdAt actor { __typename login } label { name } }
-          ... on RenamedTitleEvent { createdAt actor { __typename login } }
-          ... on TransferredEvent { createdAt actor { __typename login } }
-        }
-      }
-      comments(last: 100) {
-        pageInfo { hasPreviousPage startCursor }
-        nodes {
-          fullDatabaseId author { __typename login } createdAt lastEditedAt
-          editor { __typename login } isMinimized body @include(if: $text)
-        }
-      }
+      ) ",
+    events!(),
+    "
+      comments(last: 100) ",
+    comments!(),
+    "
       blockedBy(first: 100) { totalCount nodes { number state repository { nameWithOwner } } }
       subIssues(first: 100) { totalCount nodes { number state repository { nameWithOwner } } }
       closedByPullRequestsReferences(first: 20, includeClosedPrs: false) {
@@ -39,10 +58,12 @@ query Details($ids: [ID!]!, $text: Boolean!) {
       }
     }
   }
-}";
+}"
+);
 
 /// Earlier pages of one issue's history.
-pub(super) const MORE: &str = "
+pub(super) const MORE: &str = concat!(
+    "
 query More(
   $id: ID!, $events: String, $withEvents: Boolean!, $comments: String, $withComments: Boolean!, $text: Boolean!
 ) {
@@ -51,26 +72,16 @@ query More(
       timelineItems(
         last: 100, before: $events
         itemTypes: [LABELED_EVENT, UNLABELED_EVENT, RENAMED_TITLE_EVENT, TRANSFERRED_EVENT]
-      ) @include(if: $withEvents) {
-        pageInfo { hasPreviousPage startCursor }
-        nodes {
-          __typename
-          ... on LabeledEvent { createdAt actor { __typename login } label { name } }
-          ... on UnlabeledEvent { createdAt actor { __typename login } label { name } }
-          ... on RenamedTitleEvent { createdAt actor { __typename login } }
-          ... on TransferredEvent { createdAt actor { __typename login } }
-        }
-      }
-      comments(last: 100, before: $comments) @include(if: $withComments) {
-        pageInfo { hasPreviousPage startCursor }
-        nodes {
-          fullDatabaseId author { __typename login } createdAt lastEditedAt
-          editor { __typename login } isMinimized body @include(if: $text)
-        }
-      }
+      ) @include(if: $withEvents) ",
+    events!(),
+    "
+      comments(last: 100, before: $comments) @include(if: $withComments) ",
+    comments!(),
+    "
     }
   }
-}";
+}"
+);
 
 /// One issue or pull request, as a part of [`blockers`]: `r0` asks for `$n0` of `$o0/$p0`. The two states are of
 /// different types, which GraphQL wants under different names.

@@ -75,6 +75,11 @@ impl Endpoints {
         })
     }
 
+    /// The host of the web pages, which addresses in texts name.
+    pub fn host(&self) -> &str {
+        self.server.host_str().unwrap_or_default()
+    }
+
     /// The git address of a repository.
     pub fn git(&self, repo: &str) -> String {
         format!("{}/{repo}.git", self.server.as_str().trim_end_matches('/'))

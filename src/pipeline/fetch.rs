@@ -127,7 +127,7 @@ fn from_github(session: &Session, rules: &Rules, all: bool) -> Result<Found> {
         |record: &Record| rules.reasons(record).is_empty() && held(&session.state, record.number).is_none();
     let folder = session.state.cache();
     let snapshot = sync::refresh(&client, folder.as_deref(), &wanted, session.clock.now(), &deserves)?;
-    let server = client.endpoints().server.host_str().unwrap_or_default();
+    let server = client.endpoints().host();
     let judge = Judge::of(rules, &policy, &snapshot, server);
     let mut found = Found::new();
     for (number, known) in &snapshot.issues {

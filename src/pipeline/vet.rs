@@ -74,8 +74,7 @@ pub(crate) fn look(session: &Session, repo: &str, number: u64, rules: &Rules) ->
     let policy = Policy { labels: rules.labels.clone(), ..session.loaded.config.policy() };
     let wanted = Wanted { repo, lists: vec![None], policy: &policy };
     let (mut fresh, snapshot) = sync::one(&client, &wanted, number, session.clock.now())?;
-    let server = client.endpoints().server.host_str().unwrap_or_default().to_owned();
-    let judge = Judge::of(rules, &policy, &snapshot, &server);
+    let judge = Judge::of(rules, &policy, &snapshot, client.endpoints().host());
     match snapshot.issues.get(&number).and_then(|known| known.details.as_ref()) {
         Some(details) => judge.decide(&mut fresh, details),
         None => fresh.reasons = rules.reasons(&fresh),

@@ -44,6 +44,9 @@ pub(super) fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         tally: Tally::default(),
     };
     let whole = wanted.iter().all(|(record, in_flight)| tick.one(record, *in_flight));
+    if !dry_run {
+        client.sweep();
+    }
     if whole && tick.tally.worst().is_none() && !dry_run {
         session.state.mark_mirrored(began)?;
     }

@@ -188,10 +188,10 @@ impl<'a> Reader<'a> {
             .collect();
         jobs.extend(details.iter().flat_map(|details| self.ask_people(details)));
         self.run(jobs)?;
-        let server = self.client.endpoints().server.host_str().unwrap_or_default().to_owned();
+        let server = self.client.endpoints().host();
         let mut asked = BTreeSet::new();
         for _ in 0..DEPTH {
-            let unknown = self.snapshot.unknown(&server);
+            let unknown = self.snapshot.unknown(server);
             // A body may name thousands: those that are not asked for stay unknown, and hold the issue.
             let left = BLOCKERS - asked.len();
             let unknown: Vec<Reference> =

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 use crate::clock::Timestamp;
 use crate::record::{Issue, IssueComment, Source, Trust, Verdict};
@@ -17,10 +17,10 @@ pub fn content_sha256(issue: &Issue) -> String {
 }
 
 pub(super) fn digest(title: &str, body: &str, comments: &[IssueComment]) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Context::new(&SHA256);
     let mut field = |text: &str| {
-        hash.update(format!("{}:", text.len()));
-        hash.update(text);
+        hash.update(format!("{}:", text.len()).as_bytes());
+        hash.update(text.as_bytes());
     };
     field("cq content 1");
     field(title);
@@ -32,7 +32,7 @@ pub(super) fn digest(title: &str, body: &str, comments: &[IssueComment]) -> Stri
         field(&comment.body);
     }
     let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
+    for byte in hash.finish().as_ref() {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
