@@ -1,5 +1,7 @@
 //! The only `now`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 
 /// A moment, UTC. Written as RFC 3339.
@@ -28,6 +30,13 @@ impl Clock {
             Self::Fixed(moment) => *moment,
         }
     }
+}
+
+/// Time since the machine was started, suspend counted; nobody can set it. What a run may take is measured by it:
+/// the wall clock may jump by days.
+pub fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
 }
 
 /// A moment for people, to the second: `2026-01-31T09:30:00Z`.

@@ -113,15 +113,15 @@ fn over_claude(written: Profile) -> Profile {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let mut env_set: BTreeMap<String, Text> =
         CLAUDE_SET.iter().map(|&(name, value)| (name.to_owned(), Text::from(value))).collect();
-    env_set.extend(written.env_set);
+    env_set.extend(written.env_set.clone());
     let mut env_pass = owned(&CLAUDE_PASS);
-    env_pass.extend(written.env_pass);
+    env_pass.extend(written.env_pass.clone());
     Profile {
-        command: if written.command.is_empty() { owned(&CLAUDE) } else { written.command },
+        command: if written.command.is_empty() { owned(&CLAUDE) } else { written.command.clone() },
         parser: written.parser.or(Some(Parser::Claude)),
         env_pass,
         env_set,
-        commit_leftovers: written.commit_leftovers,
+        ..written
     }
 }
 

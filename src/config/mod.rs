@@ -14,12 +14,17 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
+mod agents;
 mod sections;
 mod text;
 mod unknown;
 
+pub use agents::{
+    AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
+    SessionBy,
+};
 pub use sections::{
-    AgentName, App, AppId, Backend, Claims, Claude, Gate, Git, GitHub, Notifications, Parser, Profile,
+    App, AppId, Backend, Claims, Claude, CloneDepth, Gate, Git, GitHub, Isolation, Notifications,
     PullRequests, Queue, Trust, Webhook, Workspace,
 };
 pub use text::Text;
@@ -56,6 +61,16 @@ pub struct Config {
     pub agent: AgentName,
     /// Agent profiles by name; `claude` is built in and may be changed here.
     pub agents: BTreeMap<String, Profile>,
+    /// Label → agent profile, for issues that another agent than `agent` should work on.
+    pub agent_labels: BTreeMap<String, String>,
+    /// What one instance may use, and what must be free before one is started.
+    pub limits: Limits,
+    /// What agents may cost.
+    pub budget: Budget,
+    /// Whether agents run in a sandbox, where they see and write little more than their worktree.
+    pub sandbox: Sandbox,
+    /// What an agent in a sandbox can reach besides.
+    pub sandbox_access: SandboxAccess,
     /// Checks that a change must pass before a pull request is opened.
     pub quality_gates: Vec<Gate>,
     /// What pull requests look like.
@@ -83,10 +98,33 @@ impl Config {
             return Err(Error::new(Kind::Config, "not a JSON object"));
         }
         let config = Self::deserialize_named(text)?;
-        match config.quality_gates.iter().position(|gate| gate.command.is_empty()) {
-            Some(at) => Err(Error::new(Kind::Config, format!("'qualityGates[{at}].command' is empty"))),
-            None => Ok(config),
+        if let Some(at) = config.quality_gates.iter().position(|gate| gate.command.is_empty()) {
+            return Err(Error::new(Kind::Config, format!("'qualityGates[{at}].command' is empty")));
         }
+        config.refuse_odd_numbers()?;
+        Ok(config)
+    }
+
+    /// Fractions are allowed where nothing or less is not.
+    fn refuse_odd_numbers(&self) -> Result<()> {
+        let positive = [
+            ("queue.timeoutMinutes", Some(self.queue.timeout_minutes)),
+            ("claude.timeoutMinutes", self.claude.timeout_minutes),
+            ("workspace.setupTimeoutMinutes", Some(self.workspace.setup_timeout_minutes)),
+            ("limits.cpus", self.limits.cpus),
+            ("limits.maxLoadPerCpu", self.limits.max_load_per_cpu),
+            ("budget.perRunUsd", self.budget.per_run_usd),
+            ("budget.perIssueUsd", self.budget.per_issue_usd),
+            ("budget.perDayUsd", self.budget.per_day_usd),
+        ];
+        let odd = |number: f64| number <= 0.0 || number > 1e9;
+        if let Some((key, _)) = positive.into_iter().find(|(_, number)| number.is_some_and(odd)) {
+            return Err(Error::new(Kind::Config, format!("'{key}' must be greater than 0")));
+        }
+        if self.queue.stall_minutes < 0.0 {
+            return Err(Error::new(Kind::Config, "'queue.stallMinutes' must not be less than 0"));
+        }
+        Ok(())
     }
 
     /// Errors name the key.
@@ -110,8 +148,8 @@ impl Config {
     }
 
     /// Minutes for one attempt.
-    pub fn timeout_minutes(&self) -> u32 {
-        self.claude.timeout_minutes.unwrap_or(u32::MAX).min(self.queue.timeout_minutes)
+    pub fn timeout_minutes(&self) -> f64 {
+        self.claude.timeout_minutes.unwrap_or(f64::MAX).min(self.queue.timeout_minutes)
     }
 
     /// Which issues are taken.
@@ -276,7 +314,8 @@ mod tests {
     fn the_samples_of_the_design_document_are_accepted_as_they_stand() {
         let config = Config::parse(QUEUE_SAMPLE).unwrap();
         assert_eq!(config.github.exclude_labels, ["blocked", "in-progress"]);
-        assert_eq!((config.capacity(), config.queue.retry_attempts, config.timeout_minutes()), (5, 3, 120));
+        assert_eq!((config.capacity(), config.queue.retry_attempts), (5, 3));
+        assert!((config.timeout_minutes() - 120.0).abs() < f64::EPSILON);
 
         let config = Config::parse(ORCHESTRATOR_SAMPLE).unwrap();
         let set = environment(&[("GITHUB_TOKEN", "t0ken")]);
@@ -291,7 +330,22 @@ mod tests {
     fn the_smaller_limit_counts() {
         let text = r#"{"queue":{"maxConcurrentIssues":9,"timeoutMinutes":30},"claude":{"maxInstances":2,"timeoutMinutes":60}}"#;
         let config = Config::parse(text).unwrap();
-        assert_eq!((config.capacity(), config.timeout_minutes()), (2, 30));
+        assert_eq!(config.capacity(), 2);
+        assert!((config.timeout_minutes() - 30.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn nothing_is_no_time_and_no_money() {
+        for (text, key) in [
+            (r#"{"queue":{"timeoutMinutes":0}}"#, "queue.timeoutMinutes"),
+            (r#"{"claude":{"timeoutMinutes":-1}}"#, "claude.timeoutMinutes"),
+            (r#"{"queue":{"stallMinutes":-0.5}}"#, "queue.stallMinutes"),
+            (r#"{"budget":{"perDayUsd":0}}"#, "budget.perDayUsd"),
+            (r#"{"limits":{"cpus":0}}"#, "limits.cpus"),
+        ] {
+            assert!(Config::parse(text).unwrap_err().to_string().contains(key), "{text}");
+        }
+        assert!(Config::parse(r#"{"queue":{"stallMinutes":0,"timeoutMinutes":0.05}}"#).is_ok());
     }
 
     #[test]

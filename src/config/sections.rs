@@ -113,13 +113,16 @@ pub struct Queue {
     pub max_concurrent_issues: u32,
     /// Attempts per issue.
     pub retry_attempts: u32,
-    /// Minutes an agent may take for one attempt.
-    pub timeout_minutes: u32,
+    /// Minutes an agent may take for one attempt; a fraction is allowed.
+    pub timeout_minutes: f64,
+    /// Minutes without any sign of life after which a run is ended as stalled: no output, no work in any of its
+    /// processes. 0 never ends one for that.
+    pub stall_minutes: f64,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_concurrent_issues: 5, retry_attempts: 3, timeout_minutes: 120 }
+        Self { max_concurrent_issues: 5, retry_attempts: 3, timeout_minutes: 120.0, stall_minutes: 20.0 }
     }
 }
 
@@ -132,7 +135,7 @@ pub struct Claude {
     /// Agents at the same time; the smaller of this and `queue.maxConcurrentIssues` counts.
     pub max_instances: Option<u32>,
     /// Minutes for one attempt; the smaller of this and `queue.timeoutMinutes` counts.
-    pub timeout_minutes: Option<u32>,
+    pub timeout_minutes: Option<f64>,
 }
 
 /// Where agents work.
@@ -143,11 +146,54 @@ pub struct Workspace {
     pub base_dir: Text,
     /// Hours after its end that a finished workspace is kept.
     pub cleanup_after_hours: u32,
+    /// Whether an agent works in a worktree of the repository or in a clone of its own.
+    pub isolation: Isolation,
+    /// How much of the base is fetched from the remote.
+    pub clone: CloneDepth,
+    /// Worktrees that are kept ready at the base; an agent then starts at once on a large repository.
+    pub warm_spares: u32,
+    /// Programs that prepare a new workspace, each an argument vector, run in the worktree before the first attempt.
+    /// Never through a shell, without keys.
+    pub setup: Vec<Vec<String>>,
+    /// Minutes that each of them may take.
+    pub setup_timeout_minutes: f64,
+}
+
+/// What an agent works in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// A linked worktree: made in milliseconds, shares the repository's objects, configuration and refs.
+    #[default]
+    Worktree,
+    /// A clone: what the agent does to its `.git` cannot reach the repository.
+    Clone,
+}
+
+/// How much of the base is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CloneDepth {
+    /// All history and files.
+    #[default]
+    Full,
+    /// All history; files of old commits only when they are needed.
+    Blobless,
+    /// The newest commit alone.
+    Shallow,
 }
 
 impl Default for Workspace {
     fn default() -> Self {
-        Self { base_dir: Text::from("./workspaces"), cleanup_after_hours: 24 }
+        Self {
+            base_dir: Text::from("./workspaces"),
+            cleanup_after_hours: 24,
+            isolation: Isolation::Worktree,
+            clone: CloneDepth::Full,
+            warm_spares: 0,
+            setup: Vec::new(),
+            setup_timeout_minutes: 10.0,
+        }
     }
 }
 
@@ -211,43 +257,6 @@ impl Default for Claims {
 pub enum Backend {
     /// One machine: the state directory's lock.
     Local,
-}
-
-/// The name of an agent profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct AgentName(pub String);
-
-impl Default for AgentName {
-    fn default() -> Self {
-        Self("claude".to_owned())
-    }
-}
-
-/// How an agent is started and understood. What is left out of the `claude` profile keeps its built-in value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Profile {
-    /// The argument vector; `{session_id}` stands for the session. Never run through a shell.
-    pub command: Vec<String>,
-    /// Which reader understands its output.
-    pub parser: Option<Parser>,
-    /// Variables passed on from cq's own environment.
-    pub env_pass: Vec<String>,
-    /// Variables set for it.
-    pub env_set: BTreeMap<String, Text>,
-    /// Whether cq commits what the agent left uncommitted.
-    pub commit_leftovers: Option<bool>,
-}
-
-/// Which reader understands an agent's output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Parser {
-    /// Claude Code's stream-json.
-    Claude,
-    /// Plain output; only the exit status and the commits count.
-    ExitCode,
 }
 
 /// One check.

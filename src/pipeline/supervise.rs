@@ -5,38 +5,37 @@
 //! followed by one, when the time is up, when the claim is lost, when it is told to. Then it ends every process
 //! of the run that is left, and decides from the evidence what comes next.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::workspace::{self, Ready, private_file};
-use crate::agent::environment as seen;
-use crate::agent::evidence::{Evidence, Stopped};
+use chrono::TimeDelta;
+
+use super::workspace::{self, Ready};
+use crate::agent::evidence::Evidence;
 use crate::agent::profile::Agent;
 use crate::claims;
-use crate::clock::Timestamp;
-use crate::environment::Environment;
+use crate::clock;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
-use crate::process::{self, Program, Running};
-use crate::record::{Record, Run, Status};
+use crate::process::{self, Program};
+use crate::record::{Liveness, Record, Run, Status};
 use crate::session::Session;
-use crate::state::{owner, stop};
-use chrono::TimeDelta;
+use crate::state::owner;
 
 mod conclude;
 mod follow;
+mod launch;
+mod sweep;
+mod watch;
 
 pub(crate) use conclude::conclude;
-use follow::Follower;
+pub use launch::launch;
+pub(crate) use sweep::end_processes;
 
-/// How often the output is looked at, and the stop and the lease are thought of.
-const TICK: Duration = Duration::from_millis(250);
-/// How long a client may stay after its result.
-const AFTER_RESULT: Duration = Duration::from_secs(60);
+use follow::Follower;
+use launch::{Means, start};
+use watch::watch;
 
 /// Runs an instance from where it stands.
 pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool) -> Result<Tally> {
@@ -140,7 +139,8 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
 /// The record becomes in-progress, if it still is this claim's.
 fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Result<Record> {
     let now = session.clock.now();
-    let minutes = i64::from(session.loaded.config.timeout_minutes());
+    let time = Duration::from_secs_f64(session.loaded.config.timeout_minutes() * 60.0);
+    let deadline = u64::try_from((clock::since_boot() + time).as_millis()).unwrap_or(u64::MAX);
     claims::update(&session.state, wanted.claimed()?, wanted.number, |record| {
         let attempt = record.claimed()?.attempt;
         if let Some(claim) = &mut record.claim {
@@ -154,7 +154,9 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
             supervisor: Some(owner::of_this_process()),
             agent: Some(agent.name.clone()),
             started_at: Some(now),
-            deadline: Some(now + TimeDelta::minutes(minutes)),
+            deadline: Some(now + time),
+            deadline_since_boot_ms: Some(deadline),
+            liveness: Some(Liveness::Working),
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
             session_id: Some(uuid::Uuid::new_v4().to_string()),
@@ -168,136 +170,4 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
 /// How long a claim is not doubted after it was renewed.
 fn lease(session: &Session) -> TimeDelta {
     TimeDelta::minutes(i64::from(session.loaded.config.claims.lease_minutes))
-}
-
-/// What an agent is started with. Looked up before the attempt counts: a missing program, or a variable that the
-/// configuration names and nobody set, is the operator's to mend.
-struct Means {
-    program: PathBuf,
-    variables: BTreeMap<String, String>,
-}
-
-impl Means {
-    fn find(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
-        let environment = &session.environment;
-        let program = process::find(agent.program(), &ready.worktree.path, environment)
-            .map_err(|error| error.hint(format!("install it, or set agents.{}.command", agent.name)))?;
-        let variables = seen::of_agent(environment, &session.loaded.config, agent, record, &ready.dot_env)?;
-        Ok(Self { program, variables })
-    }
-}
-
-fn start(
-    record: &Record,
-    agent: &Agent,
-    ready: &Ready,
-    means: Means,
-    follower: &Follower,
-) -> Result<Running> {
-    let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
-    let errors = ready.paths.raw_file(record, "stderr.txt");
-    let prompt = &ready.paths.prompt;
-    let prompt =
-        File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
-    // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
-    let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
-    Program::new(launcher, &ready.worktree.path)
-        .args(["--launch".to_owned(), means.program.display().to_string()])
-        .args(agent.arguments(&session_id, &ready.worktree.path))
-        .envs(means.variables)
-        .stdin_file(prompt)
-        .stdout_file(follower.raw_file()?)
-        .stderr_file(private_file(&errors)?)
-        .start()
-}
-
-/// The launcher's part: becomes the program. Returns only if that fails.
-pub fn launch(environment: &Environment, program: &[String]) -> Error {
-    let Some((path, arguments)) = program.split_first() else {
-        return Error::new(Kind::Usage, "no program to launch");
-    };
-    let _ = rustix::process::setsid();
-    Program::new(path, ".").args(arguments).envs(environment.iter()).exec()
-}
-
-/// Until the run is over, then what follows from it.
-fn watch(
-    session: &Session,
-    record: &Record,
-    running: &Running,
-    mut follower: Follower,
-    told: &AtomicBool,
-) -> Result<Record> {
-    let lease = lease(session);
-    let number = record.number;
-    let token = record.claimed()?.token.clone();
-    let deadline = record.run.as_ref().and_then(|run| run.deadline);
-    let mut renewed = session.clock.now();
-    let mut stopped = None;
-    let mut exit = None;
-    while stopped.is_none() {
-        if let Some(finished) = running.wait(TICK)? {
-            exit = Some(finished.exit);
-            break;
-        }
-        let now = session.clock.now();
-        follower.catch_up(session)?;
-        stopped = reason_to_stop(session, &follower, deadline, now, told);
-        // A lost lease is only one if somebody else says so; a full disk is no reason to kill.
-        if stopped.is_none() && now - renewed > lease / 3 {
-            match session.claims().renew(number, &token) {
-                Ok(_) => renewed = now,
-                Err(error) if error.kind == Kind::NotPermitted => stopped = Some(Stopped::LostClaim),
-                Err(error) => session.complain(&error),
-            }
-        }
-        follower.note_progress(session, number);
-    }
-    sweep(&token, running.pid());
-    if exit.is_none() {
-        exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
-    }
-    follower.catch_up(session)?;
-    follower.finish(session)?;
-    conclude(session, record, Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 })
-}
-
-fn reason_to_stop(
-    session: &Session,
-    follower: &Follower,
-    deadline: Option<Timestamp>,
-    now: Timestamp,
-    told: &AtomicBool,
-) -> Option<Stopped> {
-    if told.load(Ordering::SeqCst) {
-        return Some(Stopped::Interrupted);
-    }
-    if matches!(session.state.stop(), Ok(Some(stop)) if stop.mode == stop::Mode::Abort) {
-        return Some(Stopped::Cancelled);
-    }
-    if deadline.is_some_and(|deadline| now >= deadline) {
-        return Some(Stopped::TimedOut);
-    }
-    follower.result_is_older_than(AFTER_RESULT).then_some(Stopped::Lingered)
-}
-
-/// Ends what is left of a run that has no supervisor.
-pub(crate) fn end_processes(record: &Record) -> Result<()> {
-    let token = &record.claimed()?.token;
-    process::end_all(|| process::marked(seen::MARKER, token), process::GRACE, || {});
-    Ok(())
-}
-
-/// Ends every process of the run that is left: descendants (orphans come to us, the subreaper) and whatever else
-/// carries the claim's marker.
-fn sweep(token: &str, agent: Option<u32>) {
-    let mine = || {
-        let mut pids = process::descendants();
-        pids.extend(process::marked(seen::MARKER, token));
-        pids.sort_unstable();
-        pids.dedup();
-        pids
-    };
-    // Adopted children are taken leave of here; the agent itself is waited for elsewhere.
-    process::end_all(mine, process::GRACE, || process::reap_zombies(agent));
 }

@@ -25,9 +25,10 @@ pub mod trust;
 
 pub use reference::{Reference, Remote};
 pub use results::{
-    Check, Delivery, DeliveryStep, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Transition,
+    Check, Delivery, DeliveryStep, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Question,
+    Transition,
 };
-pub use run::{Owner, Run, Tokens};
+pub use run::{Liveness, Owner, Run, RunLimits, Tokens};
 pub use status::{Outcome, Status};
 
 /// The version of the record that this cq writes, and the newest that it reads.
@@ -80,6 +81,12 @@ pub struct Record {
     /// The pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequest>,
+    /// US dollars that all runs at this issue cost so far, as the agents report them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_usd: Option<f64>,
+    /// What the agent asks of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
     /// What the next attempt should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
@@ -257,6 +264,8 @@ impl Record {
             gates: None,
             delivery: None,
             pull_request: None,
+            spent_usd: None,
+            question: None,
             feedback: Vec::new(),
             history: Vec::new(),
             extra: Extra::new(),

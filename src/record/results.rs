@@ -127,6 +127,24 @@ pub struct Feedback {
     pub extra: Extra,
 }
 
+/// What an agent asks of people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    /// What it asks; untrusted text.
+    pub text: String,
+    /// When it asked.
+    pub at: Timestamp,
+    /// The address of the comment that cq-monitor put it into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// When somebody answered whose word counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
 /// Who gives feedback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -139,6 +157,10 @@ pub enum FeedbackSource {
     Review,
     /// The base branch moved.
     Conflict,
+    /// An answer to the agent's question.
+    Answer,
+    /// How the last run ended, where that was not well.
+    Run,
 }
 
 /// A change of status.

@@ -40,7 +40,8 @@ pub fn decide(outcome: Outcome, attempt: u32, attempts: u32, now: Timestamp, jit
         | Outcome::AgentError
         | Outcome::TimedOut
         | Outcome::Stalled
-        | Outcome::Crashed => {
+        | Outcome::Crashed
+        | Outcome::OutOfMemory => {
             if attempt >= attempts {
                 Next::GiveUp("all attempts are used up")
             } else {
@@ -120,7 +121,8 @@ mod tests {
                 | Outcome::AgentError
                 | Outcome::TimedOut
                 | Outcome::Stalled
-                | Outcome::Crashed => ("again", "give up"),
+                | Outcome::Crashed
+                | Outcome::OutOfMemory => ("again", "give up"),
                 _ => ("give up", "give up"),
             };
             let name = |next| match next {

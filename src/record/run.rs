@@ -1,5 +1,7 @@
 //! What an agent's run leaves in the record.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +39,33 @@ pub struct Run {
     /// When the agent was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it will be ended.
+    /// When it will be ended, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// The same in milliseconds since the machine was started, suspend counted: what counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_since_boot_ms: Option<u64>,
+    /// Whether it seems to be alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<Liveness>,
+    /// Since when nothing was seen of it, where `liveness` is `uncertain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
+    /// What it may use, and who sees to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<RunLimits>,
+    /// The sandbox it is in: `bubblewrap` or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+    /// Whether it went on with an earlier run's session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
+    /// Whether the next run can go on with this one's session: the agent has said something in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumable: bool,
+    /// The most memory its processes took together, in bytes, where the kernel counts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
     /// The workspace folder, absolute.
     #[serde(default)]
     pub workspace: String,
@@ -79,6 +105,47 @@ pub struct Run {
     /// The agent's last words, redacted and cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    /// Fields cq does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl Run {
+    /// When it will be ended, as time since the machine was started.
+    pub fn deadline_since_boot(&self) -> Option<Duration> {
+        self.deadline_since_boot_ms.map(Duration::from_millis)
+    }
+}
+
+/// Whether a run seems to be alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Liveness {
+    /// It writes events, or its processes work.
+    Working,
+    /// Neither was seen for a while; it is ended as stalled if that goes on.
+    Uncertain,
+    /// Its processes are frozen by `cq-stop --freeze`.
+    Frozen,
+}
+
+/// What a run may use, and who sees to it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunLimits {
+    /// `systemd-scope`, `cgroup-v2`, `cgroup-v1`, `watchdog` or `none`.
+    pub mechanism: String,
+    /// The control groups its processes are in, absolute; the scope's unit for `systemd-scope`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Bytes of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processors' worth of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
     /// Fields cq does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -69,6 +69,8 @@ pub enum Outcome {
     Stalled,
     /// The agent or its supervisor vanished.
     Crashed,
+    /// Its processes together took more memory than they may.
+    OutOfMemory,
     /// The account's usage limit is reached.
     UsageLimit,
     /// The agent could not log in.
@@ -85,7 +87,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Success,
         Self::NoChange,
         Self::NeedsInfo,
@@ -94,6 +96,7 @@ impl Outcome {
         Self::TimedOut,
         Self::Stalled,
         Self::Crashed,
+        Self::OutOfMemory,
         Self::UsageLimit,
         Self::Auth,
         Self::OverBudget,
@@ -113,6 +116,7 @@ impl Outcome {
             Self::TimedOut => "timed-out",
             Self::Stalled => "stalled",
             Self::Crashed => "crashed",
+            Self::OutOfMemory => "out-of-memory",
             Self::UsageLimit => "usage-limit",
             Self::Auth => "auth",
             Self::OverBudget => "over-budget",

@@ -7,11 +7,11 @@ use rustix::process::Signal;
 
 use super::mirror;
 use crate::agent::evidence::Evidence;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::error::{Kind, Result, Tally};
 use crate::pipeline::supervise::{conclude, end_processes};
 use crate::process;
-use crate::record::{Record, Status};
+use crate::record::{Record, Run, Status};
 use crate::session::Session;
 use crate::state::events::Event;
 use crate::state::owner;
@@ -19,7 +19,7 @@ use crate::state::owner;
 /// A claim whose claimant said nothing for this long has lost its claimant.
 const ORPHANED: TimeDelta = TimeDelta::seconds(60);
 /// A supervisor ends its run within this time after the deadline; one that does not hangs.
-const OVERDUE: TimeDelta = TimeDelta::seconds(60);
+const OVERDUE: Duration = Duration::from_secs(60);
 
 /// What a record needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +34,27 @@ enum Need {
     Kill,
 }
 
-/// Decides from the record, and whether somebody holds its instance.
-fn need(record: &Record, held: bool, now: Timestamp) -> Need {
+/// What time it is: for people, and since this machine was started.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    wall: Timestamp,
+    since_boot: Duration,
+}
+
+/// Decides from the record, and whether somebody holds its instance (then this boot is the one its run began in).
+fn need(record: &Record, held: bool, now: Now) -> Need {
     let Some(claim) = &record.claim else { return Need::Nothing };
-    let deadline = record.run.as_ref().and_then(|run| run.deadline);
+    let deadline = record.run.as_ref().and_then(Run::deadline_since_boot);
+    let Now { wall: now, since_boot } = now;
     match record.status {
         Some(Status::Queued) if !held => {
             let due = claim.not_before.unwrap_or(claim.claimed_at + ORPHANED);
             if due <= now { Need::Work } else { Need::Nothing }
         }
         Some(Status::InProgress) if !held => Need::Burial,
-        Some(Status::InProgress) if deadline.is_some_and(|deadline| deadline + OVERDUE < now) => Need::Kill,
+        Some(Status::InProgress) if deadline.is_some_and(|deadline| deadline + OVERDUE < since_boot) => {
+            Need::Kill
+        }
         // Between agent and pull request a record may wait in a pipe for as long as its lease.
         Some(Status::Testing) if !held && claim.lease_expires_at <= now => Need::Work,
         _ => Need::Nothing,
@@ -61,7 +71,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         unreadable = true;
     })?;
     let mut tally = session.for_each(records.into_iter().map(Ok), |record| {
-        let now = session.clock.now();
+        let now = Now { wall: session.clock.now(), since_boot: clock::since_boot() };
         let held = session.state.is_held(record.instance())?;
         let record = match need(&record, held, now) {
             Need::Nothing => return Ok(()),
@@ -155,7 +165,7 @@ fn kill_supervisor(session: &Session, record: &Record) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Claim, Extra, Issue, Run};
+    use crate::record::{Claim, Extra, Issue};
 
     #[test]
     fn needs_follow_from_status_lock_and_time() {
@@ -177,7 +187,7 @@ mod tests {
                 not_before: not_before.map(at),
                 extra: Extra::new(),
             });
-            record.run = Some(Run { deadline: Some(at(7200)), ..Run::default() });
+            record.run = Some(Run { deadline_since_boot_ms: Some(7_200_000), ..Run::default() });
             record
         };
         let cases = [
@@ -196,7 +206,9 @@ mod tests {
             (Status::Failed, None, false, 9000, Need::Nothing),
         ];
         for (status, not_before, held, now, expected) in cases {
-            assert_eq!(need(&record(status, not_before), held, at(now)), expected, "{status:?} {held} {now}");
+            let seconds = u64::try_from(now).unwrap();
+            let now_is = Now { wall: at(now), since_boot: Duration::from_secs(seconds) };
+            assert_eq!(need(&record(status, not_before), held, now_is), expected, "{status:?} {held} {now}");
         }
     }
 }

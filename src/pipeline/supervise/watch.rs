@@ -1,0 +1,80 @@
+//! While an agent runs: its output is followed, its claim renewed, and a reason to end it looked for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::follow::Follower;
+use super::sweep::sweep;
+use super::{conclude, lease};
+use crate::agent::evidence::{Evidence, Stopped};
+use crate::clock;
+use crate::error::{Kind, Result};
+use crate::process::{self, Running};
+use crate::record::{Record, Run};
+use crate::session::Session;
+use crate::state::stop;
+
+/// How often the output is looked at, and the stop and the lease are thought of.
+const TICK: Duration = Duration::from_millis(250);
+/// How long a client may stay after its result.
+const AFTER_RESULT: Duration = Duration::from_secs(60);
+
+/// Until the run is over, then what follows from it.
+pub(super) fn watch(
+    session: &Session,
+    record: &Record,
+    running: &Running,
+    mut follower: Follower,
+    told: &AtomicBool,
+) -> Result<Record> {
+    let lease = lease(session);
+    let number = record.number;
+    let token = record.claimed()?.token.clone();
+    let deadline = record.run.as_ref().and_then(Run::deadline_since_boot);
+    let mut renewed = session.clock.now();
+    let mut stopped = None;
+    let mut exit = None;
+    while stopped.is_none() {
+        if let Some(finished) = running.wait(TICK)? {
+            exit = Some(finished.exit);
+            break;
+        }
+        let now = session.clock.now();
+        follower.catch_up(session)?;
+        stopped = reason_to_stop(session, &follower, deadline, told);
+        // A lost lease is only one if somebody else says so; a full disk is no reason to kill.
+        if stopped.is_none() && now - renewed > lease / 3 {
+            match session.claims().renew(number, &token) {
+                Ok(_) => renewed = now,
+                Err(error) if error.kind == Kind::NotPermitted => stopped = Some(Stopped::LostClaim),
+                Err(error) => session.complain(&error),
+            }
+        }
+        follower.note_progress(session, number);
+    }
+    sweep(&token, running.pid());
+    if exit.is_none() {
+        exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
+    }
+    follower.catch_up(session)?;
+    follower.finish(session)?;
+    conclude(session, record, Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 })
+}
+
+fn reason_to_stop(
+    session: &Session,
+    follower: &Follower,
+    deadline: Option<Duration>,
+    told: &AtomicBool,
+) -> Option<Stopped> {
+    if told.load(Ordering::SeqCst) {
+        return Some(Stopped::Interrupted);
+    }
+    if matches!(session.state.stop(), Ok(Some(stop)) if stop.mode == stop::Mode::Abort) {
+        return Some(Stopped::Cancelled);
+    }
+    if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
+        return Some(Stopped::TimedOut);
+    }
+    follower.result_is_older_than(AFTER_RESULT).then_some(Stopped::Lingered)
+}
