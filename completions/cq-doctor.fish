@@ -5,6 +5,7 @@ complete -c cq-doctor -l format -d 'How stdout is written [default: a table on a
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
 complete -c cq-doctor -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
+complete -c cq-doctor -l repair -d 'Mend what needs no person: tell the event feed what it missed, remove what killed commands left'
 complete -c cq-doctor -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-doctor -s v -l verbose -d 'More on stderr'
 complete -c cq-doctor -s h -l help -d 'Print help (see more with \'--help\')'

@@ -3,6 +3,7 @@
 pub mod environment;
 pub mod events;
 pub mod evidence;
+pub mod policy;
 pub mod profile;
 pub mod prompt;
 pub mod templates;

@@ -73,7 +73,7 @@ impl Agent {
             (_, Some(written)) => written.clone(),
             (_, None) => {
                 let message = format!("'agent' names '{name}', but 'agents' has no profile of that name");
-                return Err(Error::new(Kind::Config, message));
+                return Err(Error::new(Kind::Config, message).hint("name 'claude', or a key of 'agents'"));
             }
         };
         if profile.command.is_empty() {

@@ -1,8 +1,10 @@
 //! The templates, and where an operator's own stand.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use super::prompt;
+use crate::error::{Error, Kind, Result};
 use crate::state::durable;
 
 /// A template: its file in `workspaces/shared/templates`, and what it says where there is none.
@@ -12,17 +14,61 @@ pub struct Template {
     pub name: &'static str,
     /// Its text.
     pub text: &'static str,
+    /// The names that may stand in braces in it.
+    pub placeholders: &'static [&'static str],
 }
 
+/// What a prompt may ask for.
+const OF_PROMPT: &[&str] = &[
+    "attempt",
+    "base_branch",
+    "branch_name",
+    "feedback",
+    "issue_comments",
+    "issue_description",
+    "issue_labels",
+    "issue_number",
+    "issue_title",
+    "issue_url",
+    "repo_path",
+    "repository",
+    "workspace_path",
+];
+
 /// What an agent is told.
-pub const PROMPT: Template =
-    Template { name: "claude-prompt-template.md", text: include_str!("templates/claude-prompt-template.md") };
+pub const PROMPT: Template = Template {
+    name: "claude-prompt-template.md",
+    text: include_str!("templates/claude-prompt-template.md"),
+    placeholders: OF_PROMPT,
+};
 /// What an instance's `.env` holds.
-pub const DOT_ENV: Template =
-    Template { name: "claude-instance.env", text: include_str!("templates/claude-instance.env") };
+pub const DOT_ENV: Template = Template {
+    name: "claude-instance.env",
+    text: include_str!("templates/claude-instance.env"),
+    placeholders: &["branch_name", "issue_id", "repo_path", "workspace_id"],
+};
 /// What a pull request says.
-pub const PULL_REQUEST: Template =
-    Template { name: "pull-request-template.md", text: include_str!("templates/pull-request-template.md") };
+pub const PULL_REQUEST: Template = Template {
+    name: "pull-request-template.md",
+    text: include_str!("templates/pull-request-template.md"),
+    placeholders: &[
+        "agent",
+        "attempt",
+        "base_branch",
+        "branch_name",
+        "checks",
+        "commits",
+        "cost",
+        "diff_stat",
+        "duration",
+        "issue_number",
+        "issue_title",
+        "repository",
+        "summary",
+        "tree",
+        "turns",
+    ],
+};
 
 /// All of them.
 pub const ALL: [&Template; 3] = [&PROMPT, &DOT_ENV, &PULL_REQUEST];
@@ -33,8 +79,23 @@ pub fn folder(workspaces: &Path) -> PathBuf {
 }
 
 impl Template {
+    /// Fills the operator's text, or the built-in one, with these values: one for each of its placeholders.
+    pub fn render(&self, workspaces: &Path, values: &BTreeMap<&str, String>) -> Result<String> {
+        if let Some(missing) = self.placeholders.iter().find(|name| !values.contains_key(*name)) {
+            let message = format!("nothing was given for {{{missing}}} of '{}'", self.name);
+            return Err(Error::new(Kind::Internal, message));
+        }
+        prompt::render(self.name, &self.read(workspaces)?, values)
+    }
+
+    /// Refuses the operator's text if it asks for something that there is not.
+    pub fn check(&self, workspaces: &Path) -> Result<()> {
+        let values = self.placeholders.iter().map(|name| (*name, String::new())).collect();
+        self.render(workspaces, &values).map(drop)
+    }
+
     /// The operator's text, or the built-in one.
-    pub fn read(&self, workspaces: &Path) -> Result<String> {
+    fn read(&self, workspaces: &Path) -> Result<String> {
         Ok(durable::read(&folder(workspaces).join(self.name))?.unwrap_or_else(|| self.text.to_owned()))
     }
 }

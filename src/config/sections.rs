@@ -103,6 +103,8 @@ pub struct Trust {
     pub trusted_bots: Vec<String>,
     /// A role of the organisation's own, as GitHub writes it → the role it is based on; others count as none.
     pub custom_roles: BTreeMap<String, Role>,
+    /// Work on a repository whose AI_POLICY.md or CONTRIBUTING.md says that it does not want what machines write.
+    pub allow_despite_policy: bool,
 }
 
 /// How many issues at once, how often, how long.

@@ -164,6 +164,17 @@ impl PrivateGit {
         Ok(found.text())
     }
 
+    /// The texts of files at a commit, in their order; none for one that it does not have.
+    pub fn texts_at(&self, sha: &str, paths: &[&str]) -> Result<Vec<Option<String>>> {
+        let names: Vec<String> = paths.iter().map(|path| format!("{sha}:{path}\n")).collect();
+        let read = self.program().args(["cat-file", "--batch"]).stdin_bytes(names.concat());
+        let read = read.run(LOCAL_DEADLINE)?;
+        if !read.success() {
+            return Err(complaint("read files of a commit", &read));
+        }
+        Ok(batch(&read.stdout, paths.len()))
+    }
+
     /// How many commits `head` has that `base` has not.
     pub fn commits_ahead(&self, base: &str, head: &str) -> Result<u64> {
         let counted = self
@@ -316,8 +327,34 @@ impl PrivateGit {
     }
 }
 
+/// What `cat-file --batch` answered: `<oid> <type> <size>`, the content and a line end each, or a line without them.
+fn batch(mut answer: &[u8], count: usize) -> Vec<Option<String>> {
+    let mut next = || {
+        let end = answer.iter().position(|byte| *byte == b'\n')?;
+        let (head, rest) = (String::from_utf8_lossy(&answer[..end]), &answer[end + 1..]);
+        answer = rest;
+        let (kind, size) = head.split_once(' ')?.1.split_once(' ')?;
+        let size: usize = size.parse().ok().filter(|size| *size < rest.len())?;
+        answer = &rest[size + 1..];
+        (kind == "blob").then(|| String::from_utf8_lossy(&rest[..size]).into_owned())
+    };
+    (0..count).map(|_| next()).collect()
+}
+
 fn is_fresh(stamp: &Path, this: &str) -> bool {
     let age =
         std::fs::metadata(stamp).and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
     age.is_some_and(|age| age < FRESH) && std::fs::read_to_string(stamp).is_ok_and(|text| text == this)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_of_a_batch_are_told_apart() {
+        let answer = b"0a blob 6\none\ntw\nHEAD:x missing\n0b tree 2\n\0\0\n0c blob 0\n\n";
+        let texts = batch(answer, 5);
+        assert_eq!(texts, [Some("one\ntw".to_owned()), None, None, Some(String::new()), None]);
+    }
 }

@@ -10,6 +10,7 @@ pub mod spawn;
 pub mod supervise;
 pub(crate) mod vet;
 pub mod webhook;
+pub(crate) mod welcome;
 pub(crate) mod workspace;
 
 use crate::claims;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::welcome;
 use super::workspace::{self, Ready};
 use crate::agent::evidence::Evidence;
 use crate::agent::profile::Agent;
@@ -110,6 +111,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let agent = Agent::configured(&session.loaded.config)?;
     let ready = workspace::prepare(session, record)?;
+    welcome::refuse_unless(session, &ready.base_sha)?;
     let means = Means::find(session, record, &agent, &ready)?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {

@@ -96,14 +96,14 @@ pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
     let workspaces = session.loaded.workspaces(&session.environment)?;
     let repo_path = paths.worktree.display().to_string();
     let values = prompt::prompt_values(record, &paths.dir.display().to_string(), &repo_path)?;
-    let prompt = prompt::render(PROMPT.name, &PROMPT.read(&workspaces)?, &values)?;
+    let prompt = PROMPT.render(&workspaces, &values)?;
     let values = BTreeMap::from([
         ("issue_id", record.number.to_string()),
         ("workspace_id", claim.instance.clone()),
         ("branch_name", claim.branch.clone()),
         ("repo_path", repo_path),
     ]);
-    let dot_env = prompt::render(DOT_ENV.name, &DOT_ENV.read(&workspaces)?, &values)?;
+    let dot_env = DOT_ENV.render(&workspaces, &values)?;
     durable::replace_cheaply(&paths.prompt, prompt.as_bytes())?;
     durable::replace_cheaply(&paths.dot_env, dot_env.as_bytes())?;
     Ok(Ready { paths, worktree, base_sha, dot_env })

@@ -3,9 +3,9 @@
 //! It tells what happened; the records are the truth. An event that a crash swallowed can be made again from
 //! the record's own history, so appending does not wait for the disk.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use chrono::Datelike;
@@ -80,13 +80,26 @@ impl Locked<'_> {
             serde_json::to_vec(event).or_fail(Kind::Internal, || "cannot write an event as JSON")?;
         line.push(b'\n');
         OpenOptions::new()
+            .read(true)
             .append(true)
             .create(true)
             .mode(0o600)
             .open(&feed)
-            .and_then(|mut file| file.write_all(&line))
+            .and_then(|mut file| {
+                // A crash may have torn the last line; this one must not become part of it.
+                if is_torn(&file) {
+                    line.insert(0, b'\n');
+                }
+                file.write_all(&line)
+            })
             .or_fail(Kind::CannotWrite, || format!("cannot write '{}'", feed.display()))
     }
+}
+
+fn is_torn(feed: &File) -> bool {
+    let length = feed.metadata().map(|about| about.len()).unwrap_or_default();
+    let mut last = [b'\n'];
+    length > 0 && feed.read_exact_at(&mut last, length - 1).is_ok() && last != [b'\n']
 }
 
 /// A feed whose last line is of an earlier month becomes `events-YYYY-MM.jsonl`.

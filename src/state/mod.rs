@@ -4,7 +4,7 @@
 //! decides, writes, appends the event and lets go; it never waits for a network, a git command or a child
 //! while it holds the lock. A reader takes no lock and never sees half a file.
 
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 mod archive;
 pub mod durable;
 pub mod events;
+pub mod fsck;
 mod index;
 pub mod instances;
 pub mod limit;
@@ -22,6 +23,7 @@ pub mod owner;
 mod records;
 pub mod stop;
 mod sweep;
+pub mod volume;
 
 pub use index::Summary;
 pub(crate) use records::not_in_flight;
@@ -95,26 +97,10 @@ pub fn make_private(folder: &Path) -> Result<()> {
     made.or_fail(Kind::CannotWrite, || format!("cannot make the folder '{}'", folder.display()))
 }
 
-/// File systems on which `flock` may hang or not be seen by other machines (`f_type`, statfs(2)).
-const NETWORK: [(u64, &str); 7] = [
-    (0x6969, "NFS"),
-    (0xFF53_4D42, "CIFS"),
-    (0xFE53_4D42, "SMB2"),
-    (0x517B, "SMB"),
-    (0x5346_414F, "AFS"),
-    (0x00C3_6400, "Ceph"),
-    (0x0102_1997, "9P"),
-];
-
 fn refuse_network(dir: &Path) -> Result<()> {
-    let file = File::open(dir).or_fail(Kind::CannotWrite, || format!("cannot open '{}'", dir.display()))?;
-    let about = rustix::fs::fstatfs(&file)
-        .or_fail(Kind::CannotWrite, || format!("cannot examine '{}'", dir.display()))?;
-    let found =
-        NETWORK.iter().find(|(magic, _)| i64::try_from(*magic).is_ok_and(|magic| magic == about.f_type));
-    match found {
+    match volume::network(dir)? {
         None => Ok(()),
-        Some((_, name)) => {
+        Some(name) => {
             let message =
                 format!("the state directory '{}' is on {name}, where a lock may hang", dir.display());
             Err(Error::new(Kind::Config, message)

@@ -1,4 +1,5 @@
-//! `cq-doctor`: looks at everything cq needs, says what is wrong, and what to do about it. Changes nothing.
+//! `cq-doctor`: looks at everything cq needs, says what is wrong, and what to do about it.
+//! Changes nothing unless asked to repair.
 
 use serde::Serialize;
 
@@ -8,8 +9,21 @@ use crate::sanitize;
 use crate::session::Session;
 
 mod github;
+mod grounds;
+mod programs;
+mod state;
 mod surroundings;
 mod token;
+mod workspaces;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Wish {
+    /// Mend what can be mended without a person.
+    pub repair: bool,
+    /// Only the workspaces of these instances.
+    pub instances: Vec<String>,
+}
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,11 +72,25 @@ impl Finding {
 /// Says what was found, as soon as it is.
 type Tell<'a> = dyn FnMut(Finding) -> Result<()> + 'a;
 
-/// What is looked at, in this order. An error of a part is that nobody reads what it says.
-const PARTS: [fn(&Session, &mut Tell<'_>) -> Result<()>; 2] = [configuration, github::look];
+/// One part of what is looked at.
+type Part = fn(&Session, &Wish, &mut Tell<'_>) -> Result<()>;
 
-/// Looks at everything.
-pub fn run(session: &Session) -> Result<Tally> {
+/// What is looked at, in this order. An error of a part is that nobody reads what it says.
+const PARTS: [Part; 9] = [
+    |session, _, tell| configuration(session, tell),
+    |session, _, tell| programs::git(session, tell),
+    |session, _, tell| programs::agents(session, tell),
+    |session, _, tell| grounds::templates(session, tell),
+    |session, _, tell| grounds::disk(session, tell),
+    |session, wish, tell| state::look(session, wish.repair, tell),
+    |session, wish, tell| workspaces::look(session, &wish.instances, tell),
+    |session, _, tell| grounds::policy(session, tell),
+    |session, _, tell| github::look(session, tell),
+];
+
+/// Looks at everything, or at the workspaces of the instances that are named.
+pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    workspaces::refuse_other_names(&wish.instances)?;
     let redactor = session.redactor();
     let mut output = session.rows(&["CHECK", "VERDICT", "WHAT", "FIX"]);
     let mut tally = Tally::default();
@@ -82,8 +110,10 @@ pub fn run(session: &Session) -> Result<Tally> {
             vec![finding.check.to_owned(), verdict.to_owned(), finding.what.clone(), fix]
         })
     };
-    for part in PARTS {
-        part(session, &mut tell)?;
+    if wish.instances.is_empty() {
+        PARTS.into_iter().try_for_each(|part| part(session, wish, &mut tell))?;
+    } else {
+        workspaces::look(session, &wish.instances, &mut tell)?;
     }
     output.finish()?;
     Ok(tally)

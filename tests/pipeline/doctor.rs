@@ -25,9 +25,22 @@ fn a_good_house_has_nothing_wrong() {
     let ran = house.cq("doctor").run().quietly();
     assert!(troubles(&ran).is_empty(), "{ran:?}");
     let checks: Vec<Value> = ran.records().into_iter().map(|found| found["check"].clone()).collect();
-    for check in
-        ["configuration", "github", "github.clock", "token", "github.rate", "repository", "repository.labels"]
-    {
+    for check in [
+        "configuration",
+        "git",
+        "agent",
+        "templates",
+        "disk",
+        "state.filesystem",
+        "state",
+        "policy",
+        "github",
+        "github.clock",
+        "token",
+        "github.rate",
+        "repository",
+        "repository.labels",
+    ] {
         assert!(checks.contains(&json!(check)), "{check} is not in {checks:?}");
     }
     let table = house.cq("doctor").args(["--format", "table"]).run().quietly().stdout;
@@ -44,7 +57,8 @@ fn each_trouble_is_found() {
     let wrong = house.cq("doctor").env("GITHUB_TOKEN", "wrong-token").run().ends(1, "");
     assert_eq!(troubles(&wrong), ["token error"]);
     let nobody = house.cq("doctor").without("GITHUB_TOKEN").env("PATH", "/nowhere").run().ends(1, "");
-    assert_eq!(troubles(&nobody)[0], "token error");
+    assert_eq!(troubles(&nobody)[0], "git error");
+    assert!(troubles(&nobody).contains(&"token error".to_owned()));
     let gone = house.cq("doctor").env("GITHUB_API_URL", "http://127.0.0.1:9").run().ends(1, "");
     assert_eq!(troubles(&gone), ["github error"]);
     let other = house.cq("doctor").args(["--repo", "acme/other"]).run().ends(1, "");
@@ -96,4 +110,78 @@ fn an_app_is_told_what_it_lacks_and_what_it_need_not_have() {
     assert_eq!(of(more, 0), (0, strings(&["app.permissions warning"])));
     let less = json!({"metadata": "read", "issues": "write", "contents": "write"});
     assert_eq!(of(less, 0), (1, strings(&["token error"])));
+}
+
+#[test]
+fn what_agents_and_the_state_stand_on_is_looked_at() {
+    let house = House::usual();
+    house.cq("init").args(["--labels"]).run().good();
+    house.configure(|config| config["agentLabels"] = json!({"other": "nobody"}));
+    assert_eq!(troubles(&house.cq("doctor").run()), ["agent error"]);
+    house.configure(|config| {
+        config["agentLabels"] = json!({"other": "missing"});
+        config["agents"]["missing"] = json!({"command": ["no-such-program"]});
+    });
+    assert_eq!(troubles(&house.cq("doctor").run()), ["agent error"]);
+    house.configure(|config| {
+        config["agentLabels"] = json!({});
+        config["limits"]["freeDiskMegabytes"] = json!(1_u64 << 40);
+    });
+    assert_eq!(troubles(&house.cq("doctor").run()), ["disk error"]);
+    house.configure(|config| config["limits"]["freeDiskMegabytes"] = json!(1));
+    let template = house.clone().join("workspaces/shared/templates/claude-prompt-template.md");
+    fs::write(&template, "Do {this}.").unwrap();
+    let ran = house.cq("doctor").run().ends(1, "");
+    assert_eq!(troubles(&ran), ["templates error"]);
+    assert!(ran.stdout.contains("{this}") && ran.stdout.contains("{issue_title}"), "{ran:?}");
+}
+
+#[test]
+fn events_that_a_crash_swallowed_are_told_again() {
+    let house = House::usual();
+    house.cq("init").args(["--labels"]).run().good();
+    let fetched = house.cq("fetch").run().good();
+    house.cq("claim").fed(&fetched.stdout).good();
+    let feed = house.state_dir().join("events.jsonl");
+    fs::write(&feed, "{\"torn").unwrap();
+    let found = ["state.events warning", "state.events warning"];
+    assert_eq!(troubles(&house.cq("doctor").run().good()), found);
+    house.cq("doctor").args(["--repair"]).run().good();
+    assert_eq!(troubles(&house.cq("doctor").run().good()), found[..1]);
+    let told = fs::read_to_string(&feed).unwrap();
+    assert_eq!(told.lines().filter(|line| line.contains("\"repaired\":true")).count(), 3, "{told}");
+    fs::write(house.state_dir().join("records/2.json"), "{").unwrap();
+    let ran = house.cq("doctor").run().ends(1, "");
+    assert!(troubles(&ran).contains(&"state.records error".to_owned()), "{ran:?}");
+}
+
+#[test]
+fn a_workspace_is_compared_with_its_record() {
+    let house = House::usual();
+    let fetched = house.cq("fetch").args(["1"]).run().good();
+    let claimed = house.cq("claim").fed(&fetched.stdout).good();
+    house.cq("spawn").args(["--wait"]).fed(&claimed.stdout).good();
+    let one = || house.cq("doctor").args(["claude-instance-1"]).run();
+    assert_eq!(troubles(&one().good()), [""; 0]);
+    let workspace = house.clone().join("workspaces/claude-instance-1");
+    fs::remove_file(workspace.join(".env")).unwrap();
+    fs::write(workspace.join("widgets/.git"), "gitdir: /etc\n").unwrap();
+    assert_eq!(troubles(&one().ends(1, "")), ["workspace error", "workspace error"]);
+    let two = house.cq("doctor").args(["claude-instance-2"]).run().ends(1, "");
+    assert_eq!(troubles(&two), ["workspace error"]);
+    house.cq("doctor").args(["../x"]).run().ends(2, "is not an instance's name");
+}
+
+#[test]
+fn a_repository_that_forbids_agents_needs_an_opt_in() {
+    let files = json!({"README.md": "# Widgets\n", "AI_POLICY.md": "AI-generated contributions are not accepted: we do not accept them."});
+    let house = House::new(&Plan { seed: json!({"widgets": {"files": files}}), ..Plan::default() });
+    house.cq("init").args(["--labels"]).run().good();
+    assert_eq!(troubles(&house.cq("doctor").run()), ["policy error"]);
+    let fetched = house.cq("fetch").args(["1"]).run().good();
+    let claimed = house.cq("claim").fed(&fetched.stdout).good();
+    house.cq("spawn").args(["--wait"]).fed(&claimed.stdout).ends(77, "AI_POLICY.md does not allow it");
+    house.configure(|config| config["trust"] = json!({"allowDespitePolicy": true}));
+    assert_eq!(troubles(&house.cq("doctor").run()), ["policy warning"]);
+    house.cq("spawn").args(["--wait"]).fed(&claimed.stdout).good();
 }

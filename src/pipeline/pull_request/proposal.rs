@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::prompt;
 use crate::agent::templates::PULL_REQUEST;
 use crate::clock::span;
 use crate::error::Result;
@@ -44,7 +43,7 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
         ("duration", span(duration)),
         ("cost", run.cost_usd.map_or_else(|| "cost unknown".to_owned(), |cost| format!("US$ {cost:.2}"))),
     ]);
-    let body = prompt::render(PULL_REQUEST.name, &PULL_REQUEST.read(&workspaces)?, &values)?;
+    let body = PULL_REQUEST.render(&workspaces, &values)?;
     let title = format!("{} (#{})", sanitize::line(&record.issue.title), record.number);
     let redactor = session.redactor();
     Ok(Proposal {
