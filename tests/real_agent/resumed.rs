@@ -11,6 +11,9 @@ use crate::support::wait::until;
 
 const FIRST: &str = "I begin with a file for issue #1.";
 
+/// What the client answers to the model's first tool.
+const WRITTEN: &str = "File created successfully";
+
 /// The first attempt writes a file, and the model falls silent in the middle of its second answer; the next one
 /// commits what is there.
 fn silent() -> Value {
@@ -35,9 +38,19 @@ fn in_the_middle(test: &str) -> Option<(Place, Value, String)> {
     until("the agent's words", || place.house.log(1).contains(FIRST).then_some(()));
     let record = place.house.record(1);
     assert_eq!(record["status"], "in-progress");
+    // The client writes its transcript behind its own back: killed before, it resumes without the tool's result.
+    let session = record["run"]["session_id"].as_str().unwrap();
+    until("the client's transcript", || transcript(&place.house, session)?.contains(WRITTEN).then_some(()));
     let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
     assert!(!House::processes_with(&claim).is_empty());
     Some((place, record, claim))
+}
+
+/// What the client keeps of a session; none where it keeps nothing yet.
+fn transcript(house: &House, session: &str) -> Option<String> {
+    let projects = fs::read_dir(house.place("home/.claude/projects")).ok()?.flatten();
+    let mut files = projects.map(|project| project.path().join(format!("{session}.jsonl")));
+    files.find_map(|file| fs::read_to_string(file).ok())
 }
 
 fn kill(pid: &Value) {
@@ -97,7 +110,7 @@ fn in_the_same_session(first: &Value, record: &Value, asked: &[Value]) {
         let said = conversation_of(request);
         assert!(said.contains("Do the first thing."), "the first prompt is not in it: {said}");
         assert!(said.contains(FIRST), "the first answer is not in it: {said}");
-        assert!(said.contains("File created successfully"), "the tool's result is not in it: {said}");
+        assert!(said.contains(WRITTEN), "the tool's result is not in it: {said}");
     }
     assert_eq!(asked.len(), 2);
 }
