@@ -19,6 +19,9 @@ _cq__lab() {
             cq__lab,agent)
                 cmd="cq__lab__subcmd__agent"
                 ;;
+            cq__lab,messages)
+                cmd="cq__lab__subcmd__messages"
+                ;;
             cq__lab,serve)
                 cmd="cq__lab__subcmd__serve"
                 ;;
@@ -29,7 +32,7 @@ _cq__lab() {
 
     case "${cmd}" in
         cq__lab)
-            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --max-wait --help --version serve agent"
+            opts="-q -v -h -V --config --state-dir --repo --format --quiet --verbose --max-wait --help --version serve agent messages"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -70,6 +73,56 @@ _cq__lab() {
             fi
             case "${prev}" in
                 --script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repo)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cq__subcmd__lab__subcmd__messages)
+            opts="-q -v -h --script --listen --key --ready-file --config --state-dir --repo --format --quiet --verbose --max-wait --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

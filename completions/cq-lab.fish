@@ -37,6 +37,7 @@ complete -c cq-lab -n "__fish_cq_lab_needs_command" -s h -l help -d 'Print help 
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -s V -l version -d 'Print version'
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -f -a "serve" -d 'Be a GitHub: its REST API and its git server, on a loopback address, until SIGTERM or SIGINT'
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -f -a "agent" -d 'Be an agent: read a prompt, follow a script, speak stream-json'
+complete -c cq-lab -n "__fish_cq_lab_needs_command" -f -a "messages" -d 'Be the model of a real agent: the Messages API, on a loopback address, until SIGTERM or SIGINT'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l seed -d 'What the GitHub holds at the start (JSON)' -r -F
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l listen -d 'The loopback address to listen on; port 0 takes a free one' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l token -d 'The only token that is let in' -r
@@ -64,3 +65,17 @@ complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l max-wait -d 'Wai
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s v -l verbose -d 'More on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l script -d 'What to answer, by issue, attempt and turn (JSON) [default: a file is written and committed]' -r -F
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l listen -d 'The loopback address to listen on; port 0 takes a free one' -r
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l key -d 'The only key that is let in [default: any]' -r
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l ready-file -d 'Written once the server listens: its address and process id (JSON)' -r -F
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l config -d 'The configuration file [default: orchestrator-config.json here or in a folder above]' -r -F
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l state-dir -d 'The state directory [default: .cq beside the configuration]' -r -F
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l repo -d 'The repository on GitHub' -r
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
+jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON array, at the end'"
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -s q -l quiet -d 'Only errors on stderr'
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -s v -l verbose -d 'More on stderr'
+complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -10,11 +10,11 @@ use super::{Arguments, Common, Page, arguments_of};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
-use crate::lab::{self, AgentOptions, ServeOptions};
+use crate::lab::{self, AgentOptions, MessagesOptions, ServeOptions};
 use crate::output;
 use crate::session::{self, Session};
 
-/// Rehearse: a GitHub on this machine, and an agent that follows a script
+/// Rehearse: a GitHub on this machine, an agent that follows a script, a model for a real agent
 #[derive(Debug, Parser)]
 #[command(name = "cq-lab", version, disable_help_subcommand = true)]
 pub struct Lab {
@@ -31,6 +31,10 @@ pub(super) const PAGE: Page = Page {
     writes: "where it listens; the agent's events",
     examples: &[
         ("cq-lab serve --seed seed.json --ready-file ready.json", "be a GitHub until SIGTERM"),
+        (
+            "cq-lab messages --listen 127.0.0.1:8765",
+            "be the model of a real Claude Code, for ANTHROPIC_BASE_URL",
+        ),
         ("scripts/demo", "the whole pipeline against it, with no account and no network"),
     ],
     variables: &[],
@@ -51,6 +55,12 @@ impl Arguments for Lab {
                 Command::Serve(serve) => {
                     let options = serve.clone().options(environment.clone(), clock);
                     lab::serve(&options, &mut |line| output::print(&format!("{line}\n")))?;
+                    Ok(Tally::default())
+                }
+                Command::Messages(messages) => {
+                    lab::messages(&messages.clone().options(), &mut |line| {
+                        output::print(&format!("{line}\n"))
+                    })?;
                     Ok(Tally::default())
                 }
                 Command::Agent(agent) => {
@@ -77,6 +87,8 @@ pub(super) enum Command {
     Serve(Serve),
     /// Be an agent: read a prompt, follow a script, speak stream-json.
     Agent(Agent),
+    /// Be the model of a real agent: the Messages API, on a loopback address, until SIGTERM or SIGINT.
+    Messages(Messages),
 }
 
 /// `cq-lab serve`.
@@ -111,6 +123,31 @@ pub(super) struct Agent {
     /// The options of Claude Code; only --session-id and --resume are looked at
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CLAUDE OPTION")]
     arguments: Vec<String>,
+}
+
+/// `cq-lab messages`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Messages {
+    /// What to answer, by issue, attempt and turn (JSON) [default: a file is written and committed]
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// The loopback address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The only key that is let in [default: any]
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Written once the server listens: its address and process id (JSON)
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+impl Messages {
+    /// What the library needs to know.
+    fn options(self) -> MessagesOptions {
+        let Self { script, listen, key, ready_file } = self;
+        MessagesOptions { script, listen, key, ready_file }
+    }
 }
 
 impl Serve {

@@ -7,10 +7,12 @@
 //! changes) and as its GraphQL API does ([`graphql`]), and hands git's requests to git's own server
 //! ([`git_http`]). What it holds at the start is read by [`seed`] and set up by [`plant`]; [`control`] shows it
 //! all, lets a test do what others do ([`act`]) and break things ([`faults`], [`breakage`]). [`agent`] does what
-//! a [`script`] says.
+//! a [`script`] says. [`messages`](messages()) is the model behind a real agent: the Messages API, answering from a
+//! script too.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::json;
@@ -39,6 +41,7 @@ mod limits;
 mod links;
 mod log;
 mod merge;
+mod messages;
 mod people;
 mod plant;
 mod pulls;
@@ -55,6 +58,7 @@ mod stream;
 mod versions;
 
 pub use actor::{AgentOptions, agent};
+pub use messages::{MessagesOptions, messages};
 
 /// What a rehearsal's GitHub needs to know.
 #[derive(Debug, Clone)]
@@ -80,12 +84,7 @@ pub struct ServeOptions {
 /// Serves until SIGTERM or SIGINT. `announce` gets one line of JSON when the server listens: `api_url`,
 /// `graphql_url`, `server_url`, `token`, `pid`, `git_root`.
 pub fn serve(options: &ServeOptions, announce: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-    if !options.listen.ip().is_loopback() {
-        let message = format!("'{}' is not a loopback address", options.listen);
-        return Err(
-            Error::new(Kind::Config, message).hint("the rehearsal is for this machine only: 127.0.0.1:0")
-        );
-    }
+    refuse_strangers(options.listen)?;
     let seed_file = options.seed.display();
     let text = std::fs::read_to_string(&options.seed)
         .or_fail(Kind::Config, || format!("cannot read '{seed_file}'"))?;
@@ -126,6 +125,32 @@ pub fn serve(options: &ServeOptions, announce: &mut dyn FnMut(&str) -> Result<()
         announce(&line)?;
         listening.until_stopped().await
     })
+}
+
+/// What is rehearsed is reached from this machine only.
+fn refuse_strangers(listen: SocketAddr) -> Result<()> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let message = format!("'{listen}' is not a loopback address");
+    Err(Error::new(Kind::Config, message).hint("the rehearsal is for this machine only: 127.0.0.1:0"))
+}
+
+/// Until SIGTERM, SIGINT, or the server's own end. At once: what a client still waits for is its affair, as with a
+/// real server that goes away.
+async fn until_stopped<T>(server: tokio::task::JoinHandle<T>) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let attempt = || "cannot wait for signals";
+    let mut term = signal(SignalKind::terminate()).or_fail(Kind::Internal, attempt)?;
+    let mut interrupt = signal(SignalKind::interrupt()).or_fail(Kind::Internal, attempt)?;
+    std::future::poll_fn(|cx| {
+        let stopped = term.poll_recv(cx).is_ready() || interrupt.poll_recv(cx).is_ready();
+        if stopped || server.is_finished() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    server.abort();
+    Ok(())
 }
 
 /// Where a repository lies.

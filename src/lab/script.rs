@@ -114,9 +114,9 @@ fn usual() -> Vec<Step> {
     ]
 }
 
-/// The steps for an attempt at an issue: the issue's own, else the default. Where the script tells
-/// attempts apart, the last one that it knows of holds for all that follow.
-pub(super) fn steps(text: Option<&str>, issue: &str, attempt: u32) -> Result<Vec<Step>> {
+/// What a script says of an attempt at an issue, and where: the issue's own part, else the default; none where it has
+/// neither. Where the script tells attempts apart, the last one that it knows of holds for all that follow.
+pub(super) fn chosen(text: &str, issue: &str, attempt: u32) -> Result<Option<(String, Value)>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Script {
@@ -124,28 +124,34 @@ pub(super) fn steps(text: Option<&str>, issue: &str, attempt: u32) -> Result<Vec
         #[serde(default)]
         issues: BTreeMap<String, Value>,
     }
-    let Some(text) = text else { return Ok(usual()) };
     let mut script: Script = serde_json::from_str(text).or_fail(Kind::Config, || "cannot read the script")?;
     let (place, value) = match (script.issues.remove(issue), script.default) {
         (Some(value), _) => (format!("issues.{issue}"), value),
         (None, Some(value)) => ("default".to_owned(), value),
-        (None, None) => return Ok(usual()),
+        (None, None) => return Ok(None),
     };
     let wrong = |what: &str| Error::new(Kind::Config, format!("the script's '{place}' {what}"));
     let list = match value {
-        Value::Array(list) => list,
+        Value::Array(_) => value,
         Value::Object(attempts) => {
             let numbered =
                 attempts.into_iter().filter_map(|(number, steps)| Some((number.parse::<u32>().ok()?, steps)));
             let due = numbered.filter(|(number, _)| *number <= attempt).max_by_key(|(number, _)| *number);
             match due {
-                Some((_, Value::Array(list))) => list,
+                Some((_, list @ Value::Array(_))) => list,
                 Some(_) => return Err(wrong("has an attempt that is no list of steps")),
                 None => return Err(wrong(&format!("has no steps for attempt {attempt}"))),
             }
         }
         _ => return Err(wrong("is neither a list of steps nor lists by attempt")),
     };
+    Ok(Some((place, list)))
+}
+
+/// The steps for an attempt at an issue.
+pub(super) fn steps(text: Option<&str>, issue: &str, attempt: u32) -> Result<Vec<Step>> {
+    let found = text.map(|text| chosen(text, issue, attempt)).transpose()?.flatten();
+    let Some((place, Value::Array(list))) = found else { return Ok(usual()) };
     let step = |(index, value)| {
         serde_json::from_value(value)
             .or_fail(Kind::Config, || format!("cannot read the script's '{place}[{index}]'"))

@@ -112,26 +112,9 @@ pub(super) struct Here(pub Shared);
 impl Listening {
     /// Answers until SIGTERM or SIGINT.
     pub(super) async fn until_stopped(self) -> Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let attempt = || "cannot wait for signals";
-        let mut term = signal(SignalKind::terminate()).or_fail(Kind::Internal, attempt)?;
-        let mut interrupt = signal(SignalKind::interrupt()).or_fail(Kind::Internal, attempt)?;
         let app = Router::new().fallback(gate).with_state(self.lab);
         let service = app.into_make_service_with_connect_info::<Cut>();
-        let server = tokio::spawn(async move { axum::serve(self.listener, service).await });
-        std::future::poll_fn(|cx| {
-            let stopped = term.poll_recv(cx).is_ready() || interrupt.poll_recv(cx).is_ready();
-            if stopped || server.is_finished() {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
-        // At once: what a client still waits for is its affair, as with a real server that goes away.
-        server.abort();
-        Ok(())
+        super::until_stopped(tokio::spawn(async move { axum::serve(self.listener, service).await })).await
     }
 }
 

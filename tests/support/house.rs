@@ -187,6 +187,11 @@ impl House {
         ]
     }
 
+    /// What PATH says here.
+    pub(crate) fn path() -> String {
+        path()
+    }
+
     /// Fetches and claims one issue.
     pub(crate) fn claim(&self, number: u64) -> Value {
         self.cq("claim").args([number.to_string()]).run().good().record()

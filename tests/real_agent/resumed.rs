@@ -1,0 +1,147 @@
+//! Killed in the middle of a turn.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::place::{LATER, Place, conversation_of, session_of, tell};
+use crate::support::house::{House, Plan};
+use crate::support::wait::until;
+
+const FIRST: &str = "I begin with a file for issue #1.";
+
+/// What the client answers to the model's first tool.
+const WRITTEN: &str = "File created successfully";
+
+/// The first attempt writes a file, and the model falls silent in the middle of its second answer; the next one
+/// commits what is there.
+fn silent() -> Value {
+    let write =
+        json!({"name": "Write", "input": {"file_path": "{directory}/begun.txt", "content": "begun\n"}});
+    let command = "git add -A && git commit -m 'Finish #{issue}'";
+    let commit = json!({"name": "Bash", "input": {"command": command, "description": "Commit"}});
+    json!({"default": {
+        "1": [[{"say": FIRST}, {"tool": write}], [{"say": "Let me think about"}, {"hang": true}]],
+        "2": [[{"say": "Where was I?"}, {"tool": commit}], [{"say": "Done: finished after all."}]],
+    }})
+}
+
+/// An agent whose model has fallen silent; what the record says of it, and its claim's marker.
+fn in_the_middle(test: &str) -> Option<(Place, Value, String)> {
+    let place = Place::new(test, &Plan::default(), &silent())?;
+    place.house.claim(1);
+    place.cq("spawn").args(["1"]).run().quietly();
+    // The second question has come, and the start of its answer has been read.
+    until("the model's silence", || (place.model.requests().len() >= 2).then_some(()));
+    until("the agent's file", || place.house.workspace(1).join("widgets/begun.txt").exists().then_some(()));
+    until("the agent's words", || place.house.log(1).contains(FIRST).then_some(()));
+    let record = place.house.record(1);
+    assert_eq!(record["status"], "in-progress");
+    // The client writes its transcript behind its own back: killed before, it resumes without the tool's result.
+    let session = record["run"]["session_id"].as_str().unwrap();
+    until("the client's transcript", || transcript(&place.house, session)?.contains(WRITTEN).then_some(()));
+    let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
+    assert!(!House::processes_with(&claim).is_empty());
+    Some((place, record, claim))
+}
+
+/// What the client keeps of a session; none where it keeps nothing yet.
+fn transcript(house: &House, session: &str) -> Option<String> {
+    let projects = fs::read_dir(house.place("home/.claude/projects")).ok()?.flatten();
+    let mut files = projects.map(|project| project.path().join(format!("{session}.jsonl")));
+    files.find_map(|file| fs::read_to_string(file).ok())
+}
+
+fn kill(pid: &Value) {
+    let pid = Pid::from_raw(pid.as_i64().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+/// SIGKILL to the agent: its supervisor sees it.
+fn agent_killed(test: &str) -> Option<(Place, Value)> {
+    let (place, record, claim) = in_the_middle(test)?;
+    kill(&record["run"]["pid"]);
+    until("the end of the attempt", || (place.house.status(1) == "queued").then_some(()));
+    assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "something is left of the run");
+    let ended = place.house.record(1);
+    assert_eq!((&ended["outcome"], &ended["claim"]["attempt"]), (&json!("crashed"), &json!(2)), "{ended}");
+    assert_eq!(ended["run"]["exit"], 137);
+    Some((place, record))
+}
+
+/// SIGKILL to the supervisor: the agent lives on, until cq-monitor comes by.
+fn supervisor_killed(test: &str) -> Option<(Place, Value)> {
+    let (place, record, claim) = in_the_middle(test)?;
+    let pid = &record["run"]["supervisor"]["pid"];
+    kill(pid);
+    let stat = format!("/proc/{pid}/stat");
+    let gone = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    until("the supervisor's end", || gone().then_some(()));
+    place.cq("monitor").run().good();
+    assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "something is left of the run");
+    let ended = place.house.record(1);
+    assert_eq!((&ended["status"], &ended["outcome"]), (&json!("queued"), &json!("crashed")), "{ended}");
+    Some((place, record))
+}
+
+/// The next attempt: it finishes what was begun. Gives its record and the questions of the model's that it asked.
+fn finished(place: &Place) -> (Value, Vec<Value>) {
+    let known = place.model.requests().len();
+    place.shell("cq-monitor | cq-spawn --wait").at(LATER).run().good();
+    let record = place.house.record(1);
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("testing"), &json!("success")), "{record}");
+    place.shell("cq-gate 1 | cq-pr").run().quietly();
+    let branch = record["claim"]["branch"].as_str().unwrap();
+    assert_eq!(place.house.git(&["show", &format!("{branch}:begun.txt")]), "begun");
+    assert_eq!(place.house.git(&["log", "-1", "--format=%s", branch]), "Finish #1");
+    assert_eq!(place.house.lab.pulls().len(), 1);
+    (record, place.model.requests().split_off(known))
+}
+
+/// The next attempt went on with the first one's session.
+fn in_the_same_session(first: &Value, record: &Value, asked: &[Value]) {
+    let session = &first["run"]["session_id"];
+    assert_eq!(&record["run"]["session_id"], session, "another session: {}", record["run"]);
+    assert_eq!(record["run"]["resumed"], true, "{}", record["run"]);
+    for request in asked {
+        assert_eq!(request["status"], 200, "{request}");
+        assert_eq!(&json!(session_of(request)), session);
+        let said = conversation_of(request);
+        assert!(said.contains("Do the first thing."), "the first prompt is not in it: {said}");
+        assert!(said.contains(FIRST), "the first answer is not in it: {said}");
+        assert!(said.contains(WRITTEN), "the tool's result is not in it: {said}");
+    }
+    assert_eq!(asked.len(), 2);
+}
+
+#[test]
+fn an_agent_killed_in_a_turn_leaves_nothing_and_the_next_finishes() {
+    let test = "an_agent_killed_in_a_turn_leaves_nothing_and_the_next_finishes";
+    let Some((place, _)) = agent_killed(test) else { return };
+    finished(&place);
+}
+
+#[test]
+fn a_run_whose_supervisor_was_killed_leaves_nothing_and_the_next_finishes() {
+    let test = "a_run_whose_supervisor_was_killed_leaves_nothing_and_the_next_finishes";
+    let Some((place, _)) = supervisor_killed(test) else { return };
+    finished(&place);
+}
+
+#[test]
+fn a_killed_agent_is_resumed_in_the_same_session() {
+    let Some((place, first)) = agent_killed("a_killed_agent_is_resumed_in_the_same_session") else { return };
+    let (record, asked) = finished(&place);
+    in_the_same_session(&first, &record, &asked);
+    tell(&format!("killed in a turn and resumed in the same session: {} turns", record["run"]["turns"]));
+}
+
+#[test]
+fn a_run_that_lost_its_supervisor_is_resumed_in_the_same_session() {
+    let test = "a_run_that_lost_its_supervisor_is_resumed_in_the_same_session";
+    let Some((place, first)) = supervisor_killed(test) else { return };
+    let (record, asked) = finished(&place);
+    in_the_same_session(&first, &record, &asked);
+    tell(&format!("supervisor killed, resumed in the same session: {} turns", record["run"]["turns"]));
+}
