@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::files;
 use super::scope::Scope;
-use super::{Made, Mechanism, Wishes, told};
+use super::{Made, Mechanism, Wishes, reasons};
 use crate::config::MechanismChoice;
 use crate::error::{Error, Kind, Result};
 use crate::process;
@@ -70,9 +70,9 @@ impl Group {
     }
 
     /// Notes what was tried before. What `auto` passed over for another of the kernel's is nobody's concern.
-    pub(super) fn after(mut self, failed: Vec<(Mechanism, String)>, choice: MechanismChoice) -> Self {
+    pub(super) fn after(mut self, failed: &[(Mechanism, String)], choice: MechanismChoice) -> Self {
         if choice != MechanismChoice::Auto || !self.mechanism.is_kernels() {
-            self.failed = told(&failed);
+            self.failed = reasons(failed);
         }
         self
     }

@@ -4,11 +4,14 @@
 //! 2, control groups of version 1 as root, a watchdog. Never an address-space limit: Claude Code maps gigabytes
 //! that it does not use.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::{self, MechanismChoice};
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::process::{self, Program};
 use crate::record::{Extra, RunLimits};
 
 pub mod admission;
@@ -55,6 +58,17 @@ impl Mechanism {
             Self::CgroupV1 => "cgroup-v1",
             Self::Watchdog => "watchdog",
             Self::None => "none",
+        }
+    }
+
+    /// In words, for people.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::SystemdScope => "enforced by the kernel, in a scope of systemd (systemd-scope)",
+            Self::CgroupV2 => "enforced by the kernel, in a control group (cgroup-v2)",
+            Self::CgroupV1 => "enforced by the kernel, in control groups (cgroup-v1)",
+            Self::Watchdog => "watched by the supervisor, which ends the run (watchdog)",
+            Self::None => "enforced by nobody (none)",
         }
     }
 
@@ -144,8 +158,8 @@ pub fn name(state_dir: &Path, instance: &str, token: &str, attempt: u32) -> Stri
 fn prefix(state_dir: &Path) -> String {
     let state_dir = state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned());
     let digest = ring::digest::digest(&ring::digest::SHA256, state_dir.as_os_str().as_encoded_bytes());
-    let digest: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("cq-{digest}-")
+    let digest = digest.as_ref().iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    format!("cq-{digest:08x}-")
 }
 
 /// Makes the group that an instance will run in, by the first mechanism that works. With `limits.required`, fails
@@ -201,18 +215,18 @@ fn create_by(
                 failed.push((mechanism, group.lacking().unwrap_or_default()));
                 group.remove();
             }
-            Ok(group) => return Ok(group.after(failed, limits.mechanism)),
+            Ok(group) => return Ok(group.after(&failed, limits.mechanism)),
             Err(reason) => failed.push((mechanism, reason)),
         }
     }
-    let reasons = told(&failed);
+    let reasons = reasons(&failed);
     let reasons = if reasons.is_empty() { "limits.mechanism rules it out".to_owned() } else { reasons };
     let message = format!("limits.required is set, and the kernel cannot enforce the limits here: {reasons}");
     Err(Error::new(Kind::Config, message)
         .hint("cq-doctor says what is missing; without limits.required, agents start with a watchdog"))
 }
 
-fn told(failed: &[(Mechanism, String)]) -> String {
+fn reasons(failed: &[(Mechanism, String)]) -> String {
     let each: Vec<String> =
         failed.iter().map(|(mechanism, reason)| format!("{}: {reason}", mechanism.name())).collect();
     each.join("; ")
@@ -266,6 +280,72 @@ impl Group {
             lacking: self.lacking(),
             extra: Extra::new(),
         }
+    }
+}
+
+/// The limits of a run, for people.
+pub fn told(limits: &RunLimits) -> String {
+    let mechanism = Mechanism::named(&limits.mechanism);
+    let who = mechanism.words();
+    let wishes = Wishes { memory_bytes: limits.memory_bytes, cpus: limits.cpus, processes: limits.processes };
+    let lacking = limits.lacking.iter().map(|lacking| format!("; {lacking}"));
+    format!("{wishes}, {who}{}", lacking.collect::<String>())
+}
+
+/// What would be in force here.
+#[derive(Debug)]
+pub struct Examined {
+    /// In words.
+    pub told: String,
+    /// Whether the kernel enforces it.
+    pub is_kernels: bool,
+    /// Whether the configuration wants it without the kernel.
+    pub chosen: bool,
+    /// What of the configured limits is not in force.
+    pub lacking: Option<String>,
+}
+
+/// Does what a supervisor would do, with a program that ends at once, and takes it back.
+pub fn examine(state_dir: &Path, limits: &config::Limits, environment: &Environment) -> Result<Examined> {
+    let name = name(state_dir, "doctor", &std::process::id().to_string(), 1);
+    let folder = tempfile::tempdir().or_fail(Kind::CannotWrite, || "cannot make a temporary folder")?;
+    let arrived = folder.path().join("arrived");
+    let mut group = create(&name, limits, environment)?;
+    while let Err(reason) = try_out(&mut group, &arrived, environment) {
+        group.remove();
+        group = create_next(&group, reason.to_string(), &name, limits, environment)?;
+    }
+    let noted = group.in_record();
+    group.remove();
+    Ok(Examined {
+        told: told(&noted),
+        is_kernels: group.mechanism.is_kernels(),
+        chosen: matches!(limits.mechanism, MechanismChoice::Watchdog | MechanismChoice::None),
+        lacking: noted.lacking,
+    })
+}
+
+fn try_out(group: &mut Group, arrived: &Path, environment: &Environment) -> Result<()> {
+    let entry = group.entry(arrived);
+    let mut words = entry.through;
+    words.push(process::sibling("cq-supervise", environment)?.display().to_string());
+    words.extend(entry.launcher);
+    let probe = process::find("true", Path::new("/"), environment)?.display().to_string();
+    words.extend(["--launch".to_owned(), probe]);
+    let first = words.remove(0);
+    let finished = Program::new(first, "/").args(words).envs(entry.variables).run(Duration::from_secs(10))?;
+    group.await_arrival(arrived, || Ok(true))?;
+    if finished.success() { Ok(()) } else { Err(Error::new(Kind::Config, finished.complaint())) }
+}
+
+impl fmt::Display for Wishes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = self.memory_bytes.map(|bytes| format!("{} of memory", memory::mebibytes(bytes)));
+        let cpus = self.cpus.map(|cpus| format!("{cpus} processors"));
+        let processes = self.processes.map(|most| format!("{most} processes"));
+        let all: Vec<String> = [memory, cpus, processes].into_iter().flatten().collect();
+        f.write_str(if all.is_empty() { "none" } else { "" })?;
+        f.write_str(&all.join(", "))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Control groups of version 1, which only root can make: a folder in each controller's hierarchy.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::files::{self, Tried};
 use super::hierarchy::{CONTROLLERS, Own};
@@ -62,7 +62,7 @@ fn fill(made: &mut Made, own: &Own, name: &str, wishes: &Wishes) -> Tried {
     if made.groups.is_empty() { Err("no group can be made".to_owned()) } else { Ok(()) }
 }
 
-fn limit(group: &PathBuf, controller: &str, wishes: &Wishes) -> Tried {
+fn limit(group: &Path, controller: &str, wishes: &Wishes) -> Tried {
     match controller {
         "memory" => {
             let Some(bytes) = wishes.memory_bytes.map(|bytes| bytes.to_string()) else { return Ok(()) };

@@ -140,7 +140,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         Ok(())
     })?;
     tell(session, &record)?;
-    limits::tell(session, &mut follower, &group)?;
+    limits::tell(session, &mut follower, &group);
     watch(session, &record, &running, follower, Watched::new(group), &told)
 }
 

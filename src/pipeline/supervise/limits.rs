@@ -38,12 +38,14 @@ pub(super) fn arrived(
     Ok(false)
 }
 
-/// Says in the logs which of the configured limits are not in force.
-pub(super) fn tell(session: &Session, follower: &mut Follower, group: &Group) -> Result<()> {
-    let Some(lacking) = group.lacking() else { return Ok(()) };
+/// Says in the logs which of the configured limits are not in force. That it cannot be said ends no run.
+pub(super) fn tell(session: &Session, follower: &mut Follower, group: &Group) {
+    let Some(lacking) = group.lacking() else { return };
     let said = format!("limits by {}; {lacking}", group.mechanism().name());
     session.note(&said);
-    follower.tell(session, &said)
+    if let Err(error) = follower.tell(session, &said) {
+        session.complain(&error);
+    }
 }
 
 /// The group of a run that was started; none before that.
