@@ -147,3 +147,65 @@ fn a_group_is_read_by_the_files_it_has() {
     assert_eq!((gone.pids(), gone.memory_peak(), gone.oom_kills(), gone.cpu_time()), (vec![], None, 0, None));
     assert!(gone.remove() && gone.kill());
 }
+
+#[test]
+fn a_quota_is_a_part_of_each_period() {
+    for (cpus, expected) in [(1.0, 100_000), (1.5, 150_000), (64.0, 6_400_000), (0.000_1, 1_000)] {
+        assert_eq!(v1::quota(cpus), expected, "{cpus}");
+    }
+}
+
+/// The real thing, where this machine has it: written, read back, emptied, removed.
+#[test]
+fn a_group_of_version_one_holds_what_was_wished() {
+    let limits = Limits {
+        memory_megabytes: Some(200),
+        cpus: Some(0.5),
+        processes: Some(64),
+        mechanism: MechanismChoice::CgroupV1,
+        ..Limits::default()
+    };
+    let name = name(Path::new("/no/such/place"), "claude-instance-1", &std::process::id().to_string(), 1);
+    let group = create(&name, &limits, &Environment::default()).unwrap();
+    if group.mechanism() != Mechanism::CgroupV1 {
+        println!("SKIPPED: a_group_of_version_one_holds_what_was_wished: {}", group.lacking().unwrap());
+        return;
+    }
+    let read = |file: &str| group.groups.iter().find_map(|group| files::get(group, file));
+    assert_eq!(read("memory.limit_in_bytes").as_deref(), Some("209715200"));
+    for (file, value, wish) in [("cpu.cfs_quota_us", "50000", "cpus"), ("pids.max", "64", "processes")] {
+        let lacking = group.lacking().is_some_and(|lacking| lacking.contains(wish));
+        assert_eq!(read(file).as_deref() != Some(value), lacking, "{file} {:?}", group.lacking());
+    }
+    // It enters as the launcher does; what it starts afterwards is in the groups by birth.
+    let script =
+        "for group; do echo 0 > \"$group/cgroup.procs\" || exit 1; done; sleep 600 & while :; do :; done";
+    let busy = crate::process::Program::new("/bin/sh", "/")
+        .args(["-c", script, "sh"])
+        .args(&group.groups)
+        .env("PATH", "/usr/bin:/bin")
+        .start()
+        .unwrap();
+    let until = |what: &str, is: &dyn Fn() -> bool| {
+        let begun = std::time::Instant::now();
+        while !is() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "waited for {what} in vain");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    until("both processes", &|| group.pids().len() == 2);
+    assert!(!group.remove(), "there is somebody in it");
+    if group.freeze(true).unwrap() {
+        let used = group.cpu_time();
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(group.cpu_time(), used, "what is frozen uses no time");
+        assert!(group.freeze(false).unwrap());
+        until("work after the thaw", &|| group.cpu_time() > used);
+        group.freeze(true).unwrap();
+    }
+    assert!(group.kill() && group.pids().is_empty(), "what is frozen is ended too");
+    assert!(busy.wait(Duration::from_secs(10)).unwrap().is_some());
+    until("the last of them", &|| group.remove());
+    assert!(group.groups.iter().all(|group| !group.exists()));
+    assert!(sweep(Path::new("/no/such/place"), |_| false) == 0);
+}
