@@ -20,6 +20,8 @@ pub enum Stopped {
     Lingered,
     /// The supervisor itself was told to end (a shutdown, an interrupt).
     Interrupted,
+    /// It took more memory than it may, and no kernel was there to see to it.
+    OutOfMemory,
 }
 
 /// What is known when a run is over.
@@ -45,6 +47,7 @@ pub fn judge(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
         Some(Stopped::Cancelled) => return (Outcome::Cancelled, "stopped by the operator".to_owned()),
         Some(Stopped::LostClaim) => return (Outcome::LostClaim, "the claim was lost".to_owned()),
         Some(Stopped::Interrupted) => return (Outcome::Crashed, "interrupted".to_owned()),
+        Some(Stopped::OutOfMemory) => return (Outcome::OutOfMemory, "out of memory".to_owned()),
         Some(Stopped::Lingered) | None => {}
     }
     let lingered = evidence.stopped == Some(Stopped::Lingered);
@@ -144,6 +147,7 @@ mod tests {
             (claude, Some(0), last(false, None, "NEEDS-INFO: which?"), None, 0, Outcome::NeedsInfo),
             (claude, Some(143), None, Some(Stopped::Cancelled), 1, Outcome::Cancelled),
             (claude, Some(143), None, Some(Stopped::LostClaim), 1, Outcome::LostClaim),
+            (claude, Some(143), None, Some(Stopped::OutOfMemory), 1, Outcome::OutOfMemory),
             (plain, Some(0), None, None, 1, Outcome::Success),
             (plain, Some(0), None, None, 0, Outcome::NoChange),
             (plain, Some(3), None, None, 1, Outcome::AgentError),

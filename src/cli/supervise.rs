@@ -1,5 +1,7 @@
 //! `cq-supervise`: plumbing; one agent from start to end.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 use super::{Arguments, Common, Page, arguments_of};
@@ -23,6 +25,15 @@ pub struct Supervise {
     /// Go on with cq-gate and cq-pr when the agent is done
     #[arg(long)]
     onward: bool,
+    /// With --launch: enter this control group first
+    #[arg(long, hide = true, value_name = "DIR")]
+    enter: Vec<PathBuf>,
+    /// With --launch: say in this file which control groups that are
+    #[arg(long, hide = true, value_name = "FILE")]
+    arrived: Option<PathBuf>,
+    /// With --launch: keep this variable from the program
+    #[arg(long, hide = true, value_name = "NAME")]
+    forget: Vec<String>,
     /// Become the leader of a new session, then the program that follows
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     launch: Vec<String>,
@@ -51,7 +62,15 @@ impl Arguments for Supervise {
 
     /// The launcher has the agent's environment and folder: no configuration found there is ours.
     fn run_alone(&self, environment: &Environment) -> Option<Result<Tally>> {
-        (!self.launch.is_empty()).then(|| Err(supervise::launch(environment, &self.launch)))
+        if self.launch.is_empty() {
+            return None;
+        }
+        let before = supervise::Before {
+            enter: self.enter.clone(),
+            arrived: self.arrived.clone(),
+            forget: self.forget.clone(),
+        };
+        Some(Err(supervise::launch(environment, &before, &self.launch)))
     }
 
     fn run(&self, session: &Session) -> Result<Tally> {

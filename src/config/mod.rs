@@ -121,6 +121,13 @@ impl Config {
         if let Some((key, _)) = positive.into_iter().find(|(_, number)| number.is_some_and(odd)) {
             return Err(Error::new(Kind::Config, format!("'{key}' must be greater than 0")));
         }
+        let whole = [
+            ("limits.memoryMegabytes", self.limits.memory_megabytes),
+            ("limits.processes", self.limits.processes),
+        ];
+        if let Some((key, _)) = whole.into_iter().find(|(_, number)| *number == Some(0)) {
+            return Err(Error::new(Kind::Config, format!("'{key}' must be greater than 0")));
+        }
         if self.queue.stall_minutes < 0.0 {
             return Err(Error::new(Kind::Config, "'queue.stallMinutes' must not be less than 0"));
         }
@@ -342,6 +349,7 @@ mod tests {
             (r#"{"queue":{"stallMinutes":-0.5}}"#, "queue.stallMinutes"),
             (r#"{"budget":{"perDayUsd":0}}"#, "budget.perDayUsd"),
             (r#"{"limits":{"cpus":0}}"#, "limits.cpus"),
+            (r#"{"limits":{"memoryMegabytes":0}}"#, "limits.memoryMegabytes"),
         ] {
             assert!(Config::parse(text).unwrap_err().to_string().contains(key), "{text}");
         }

@@ -13,7 +13,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde_json::{Map, Value, json};
 
 use super::git;
-use super::script::{self, ApiError, LeaveChild, Step};
+use super::script::{self, ApiError, EatMemory, LeaveChild, Step};
 use super::stream::Stream;
 use crate::clock::Clock;
 use crate::environment::{self, Environment};
@@ -78,7 +78,7 @@ pub fn agent(options: &AgentOptions, mut stdin: impl Read, stdout: impl Write) -
         mode,
         options.environment.get(&environment::ANTHROPIC_API_KEY).is_some(),
     )?;
-    let mut actor = Actor { options, stream, prompt, issue, attempt };
+    let mut actor = Actor { options, stream, prompt, issue, attempt, eaten: Vec::new() };
     for step in &steps {
         if let Some(status) = actor.act(step)? {
             return Ok(status);
@@ -93,6 +93,7 @@ struct Actor<'a, W> {
     prompt: Vec<u8>,
     issue: String,
     attempt: u32,
+    eaten: Vec<Vec<u8>>,
 }
 
 impl<W: Write> Actor<'_, W> {
@@ -126,6 +127,12 @@ impl<W: Write> Actor<'_, W> {
             Step::Hang(hang) => hold(*hang),
             Step::IgnoreSigterm(ignore) => ignore_sigterm(*ignore)?,
             Step::LeaveChild(child) => self.leave_child(child)?,
+            Step::EatMemory(meal) => {
+                if !self.eat(meal) {
+                    self.stream.say("A child did not live.")?;
+                    return self.end(failed()).map(Some);
+                }
+            }
             Step::KillSelf(signal) => kill_self(signal)?,
             Step::HangAfterResult(hang) => {
                 let status = self.end(Map::new())?;
@@ -232,6 +239,26 @@ impl<W: Write> Actor<'_, W> {
             process.wait().or_fail(Kind::Internal, attempt)?;
         }
         Ok(())
+    }
+
+    /// Whether all that took memory lived.
+    fn eat(&mut self, meal: &EatMemory) -> bool {
+        if meal.children == 0 {
+            for _ in 0..meal.megabytes {
+                // Not zero: the kernel hands out no memory for pages that nobody has written.
+                self.eaten.push(vec![1; 1 << 20]);
+                std::thread::sleep(Duration::from_millis(meal.pause_ms));
+            }
+            return true;
+        }
+        // tail keeps all of a line that has no end.
+        let part = format!("{}M", meal.megabytes.div_ceil(meal.children));
+        let eater = || self.start("sh").args(["-c", "head -c \"$0\" /dev/zero | tail", &part]).spawn();
+        let eaters: Vec<_> = (0..meal.children).map(|_| eater()).collect();
+        let lived = eaters.into_iter().map(|eater| eater?.wait());
+        // All of them are waited for.
+        let lived: Vec<bool> = lived.map(|status| status.is_ok_and(|status| status.success())).collect();
+        lived.into_iter().all(|lived| lived)
     }
 
     fn api_error(&mut self, error: &ApiError) -> Result<u8> {

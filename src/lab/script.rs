@@ -40,6 +40,8 @@ pub(super) enum Step {
     IgnoreSigterm(bool),
     /// Leaves a process behind.
     LeaveChild(LeaveChild),
+    /// Takes memory and keeps it; gives up with an error where a child that should take it does not live.
+    EatMemory(EatMemory),
     /// Sends itself a signal: KILL, TERM, INT, SEGV, STOP…
     KillSelf(String),
     /// Says that it is done and stays.
@@ -94,6 +96,19 @@ pub(super) struct LeaveChild {
     /// Not even our child any more.
     #[serde(default)]
     pub double_fork: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EatMemory {
+    /// In all, a MiB at a time.
+    pub megabytes: usize,
+    /// By this many children, each its part; by the agent itself without any.
+    #[serde(default)]
+    pub children: usize,
+    /// Milliseconds to wait after each MiB.
+    #[serde(default)]
+    pub pause_ms: u64,
 }
 
 const fn default_seconds() -> u64 {

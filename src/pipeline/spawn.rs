@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use super::workspace::{Paths, private_file};
 use crate::clock::stamp;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::limits::{self, admission};
 use crate::output;
 use crate::process::{self, Program, Running};
 use crate::record::trust::content_sha256;
@@ -49,7 +50,7 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
     let mut output = session.records();
     let mut started = Vec::new();
     let mut tally = session.for_each(records, |record| {
-        match begin(session, wish, &record)? {
+        match begin(session, wish, &record, started.len())? {
             Begun::Supervisor(supervisor) => started.push(*supervisor),
             Begun::PassOn(record) => output.record(&record)?,
             Begun::NotDue => {}
@@ -115,8 +116,21 @@ enum Begun {
     NotDue,
 }
 
+/// Refuses one more agent where the machine has no room for it; the record stays queued, and due. `starting` are those
+/// that this very command has started.
+fn admit(session: &Session, number: u64, starting: usize) -> Result<()> {
+    let readings = limits::take_readings(&session.loaded.workspaces(&session.environment)?);
+    for unknown in readings.unknown() {
+        session.detail(&format!("{unknown} cannot be read, and is not looked at"));
+    }
+    admission::decide(&readings, &session.loaded.config.limits, starting).map_err(|refusal| {
+        Error::new(Kind::TryAgain, format!("issue #{number} has to wait: {refusal}"))
+            .hint(format!("it stays queued; {} decides", refusal.key()))
+    })
+}
+
 /// Decides what a record needs, and starts its supervisor.
-fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
+fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Result<Begun> {
     let number = wanted.number;
     let lock = session.state.hold(&wanted.claimed()?.instance);
     let record = super::current(session, wanted)?;
@@ -140,6 +154,9 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     {
         session.note(&format!("issue #{number} is not due before {}", stamp(not_before)));
         return Ok(Begun::NotDue);
+    }
+    if status == Status::Queued {
+        admit(session, number, starting)?;
     }
     if wish.dry_run {
         session.note(&format!("would start an agent for issue #{number} as {}", claim.instance));

@@ -18,6 +18,7 @@ use crate::agent::profile::Agent;
 use crate::claims;
 use crate::clock;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::limits::Group;
 use crate::output;
 use crate::process::{self, Program};
 use crate::record::{Liveness, Record, Run, Status};
@@ -27,15 +28,17 @@ use crate::state::owner;
 mod conclude;
 mod follow;
 mod launch;
+mod limits;
 mod sweep;
 mod watch;
 
 pub(crate) use conclude::conclude;
-pub use launch::launch;
+pub use launch::{Before, launch};
 pub(crate) use sweep::end_processes;
 
 use follow::Follower;
 use launch::{Means, start};
+use limits::Watched;
 use watch::watch;
 
 /// Runs an instance from where it stands.
@@ -118,9 +121,12 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         signal_hook::flag::register(signal, Arc::clone(&told))
             .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
-    let record = enter(session, record, &agent, &ready)?;
-    let follower = Follower::open(session, &record, &agent, &ready)?;
-    let started = start(&record, &agent, &ready, means, &follower);
+    let mut group = limits::make(session, record)?;
+    let record = enter(session, record, &agent, &ready, &group).inspect_err(|_| {
+        group.remove();
+    })?;
+    let mut follower = Follower::open(session, &record, &agent, &ready)?;
+    let started = start(session, &record, &agent, &ready, &means, &follower, &mut group);
     let running = match started {
         Ok(running) => running,
         Err(error) => {
@@ -131,15 +137,17 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
     let record = session.state.update(record.number, |record| {
         if let Some(run) = &mut record.run {
             run.pid = running.pid();
+            run.limits = Some(group.in_record());
         }
         Ok(())
     })?;
     tell(session, &record)?;
-    watch(session, &record, &running, follower, &told)
+    limits::tell(session, &mut follower, &group);
+    watch(session, &record, &running, follower, Watched::new(group), &told)
 }
 
 /// The record becomes in-progress, if it still is this claim's.
-fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Result<Record> {
+fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready, group: &Group) -> Result<Record> {
     let now = session.clock.now();
     let time = Duration::from_secs_f64(session.loaded.config.timeout_minutes() * 60.0);
     let deadline = u64::try_from((clock::since_boot() + time).as_millis()).unwrap_or(u64::MAX);
@@ -159,6 +167,7 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
             deadline: Some(now + time),
             deadline_since_boot_ms: Some(deadline),
             liveness: Some(Liveness::Working),
+            limits: Some(group.in_record()),
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
             session_id: Some(uuid::Uuid::new_v4().to_string()),

@@ -63,7 +63,7 @@ pub struct Run {
     /// Whether the next run can go on with this one's session: the agent has said something in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumable: bool,
-    /// The most memory its processes took together, in bytes, where the kernel counts it.
+    /// The most memory its processes took together, in bytes: as the kernel counts it, or as a watchdog saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_peak_bytes: Option<u64>,
     /// The workspace folder, absolute.
@@ -134,7 +134,7 @@ pub enum Liveness {
 pub struct RunLimits {
     /// `systemd-scope`, `cgroup-v2`, `cgroup-v1`, `watchdog` or `none`.
     pub mechanism: String,
-    /// The control groups its processes are in, absolute; the scope's unit for `systemd-scope`.
+    /// The control groups its processes are in, absolute; for `systemd-scope` the scope's unit comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Bytes of memory.
@@ -146,6 +146,9 @@ pub struct RunLimits {
     /// Processes and threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
+    /// What of the configured limits is not in force, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
     /// Fields cq does not know.
     #[serde(flatten)]
     pub extra: Extra,

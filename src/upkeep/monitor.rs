@@ -9,6 +9,7 @@ use super::mirror;
 use crate::agent::evidence::Evidence;
 use crate::clock::{self, Timestamp};
 use crate::error::{Kind, Result, Tally};
+use crate::limits;
 use crate::pipeline::supervise::{conclude, end_processes};
 use crate::process;
 use crate::record::{Record, Run, Status};
@@ -109,6 +110,11 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         let swept = session.state.sweep_temp_files()?;
         if swept > 0 {
             session.detail(&format!("swept {swept} temp files of killed commands"));
+        }
+        // What cannot be looked at counts as held.
+        let removed = limits::sweep(session.state.dir(), |name| session.state.is_held(name).unwrap_or(true));
+        if removed > 0 {
+            session.detail(&format!("removed {removed} control groups of killed supervisors"));
         }
     }
     output.finish()?;

@@ -1,9 +1,11 @@
 //! `cq-status`: what runs, for how long, at what cost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
+use crate::limits;
 use crate::output::{self, Format};
 use crate::pipeline::vet;
 use crate::record::{GateVerdict, Outcome, Record, Status};
@@ -75,12 +77,23 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
         let capacity = session.loaded.config.capacity();
-        session.note(&format!("{active} of {capacity} places taken, {} in flight", records.len()));
+        let mechanisms = mechanisms(&records);
+        session
+            .note(&format!("{active} of {capacity} places taken, {} in flight{mechanisms}", records.len()));
     }
     if !only.is_empty() && shown.is_empty() {
         return Err(Error::new(Kind::Failed, format!("nothing in flight is called {}", only.join(" or "))));
     }
     Ok(tally)
+}
+
+/// Who sees to the limits of the agents that run.
+fn mechanisms(records: &[Record]) -> String {
+    let running = records.iter().filter(|record| record.status == Some(Status::InProgress));
+    let limits = running.filter_map(|record| record.run.as_ref()?.limits.as_ref());
+    let names: BTreeSet<&str> = limits.map(|limits| limits.mechanism.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    if names.is_empty() { String::new() } else { format!("; limits by {}", names.join(", ")) }
 }
 
 fn row(record: &Record, now: Timestamp) -> Vec<String> {
@@ -140,7 +153,11 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             Some(at) if at > now => told.push(format!("it may start in {}", span((at - now).num_seconds()))),
             _ => told.push("it is due: cq-monitor | cq-spawn starts it".to_owned()),
         },
-        Some(Status::InProgress | Status::Testing) if held => told.push("somebody works on it".to_owned()),
+        Some(Status::InProgress | Status::Testing) if held => {
+            told.push("somebody works on it".to_owned());
+            let limits = record.run.as_ref().and_then(|run| run.limits.as_ref());
+            told.extend(limits.map(|limits| format!("its limits: {}", limits::told(limits))));
+        }
         Some(Status::InProgress) => {
             told.push("its supervisor is gone: cq-monitor decides what follows".to_owned());
         }

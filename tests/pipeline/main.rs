@@ -18,6 +18,7 @@ mod gates;
 mod hostile;
 mod input;
 mod leaks;
+mod limits;
 mod line;
 mod mirror;
 mod network;

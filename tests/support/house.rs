@@ -97,6 +97,9 @@ impl House {
             config["github"]["writePauseMilliseconds"] = json!(0);
             config["github"]["timeoutSeconds"] = json!(5);
             config["github"]["maxWaitSeconds"] = json!(2);
+            // How full this machine is, is not a test's concern.
+            config["limits"]["freeMemoryMegabytes"] = json!(0);
+            config["limits"]["freeDiskMegabytes"] = json!(0);
             config["agents"]["claude"]["command"] = json!(agent);
             config["qualityGates"] = plan.gates.clone();
         });

@@ -1,12 +1,13 @@
 //! What follows from the end of a run: the evidence is completed from the repository, judged, and written down.
 
-use super::follow;
+use super::{follow, limits};
 use crate::agent::events::Final;
 use crate::agent::evidence::{self, Evidence};
 use crate::agent::profile::Agent;
 use crate::claims;
 use crate::error::{Error, Kind, Result};
 use crate::git::Identity;
+use crate::limits::Group;
 use crate::pipeline::workspace::{self, Paths};
 use crate::record::retry::Next;
 use crate::record::{Outcome, Record, Status};
@@ -36,10 +37,13 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     if head.is_none() && outcome == Outcome::NoChange {
         (outcome, why) = (Outcome::Crashed, "the branch cannot be read".to_owned());
     }
+    let memory = limits::memory_of(record);
+    (outcome, why) = memory.judged(outcome, why);
     let why = session.redactor().redact(&sanitize::line(&why)).into_owned();
     let attempts = session.loaded.config.queue.retry_attempts;
     let now = session.clock.now();
     let mut next = None;
+    let group = limits::group_of(record);
     let ended = claims::update(&session.state, record.claimed()?, record.number, |record| {
         if record.status != Some(Status::InProgress) {
             return Err(Error::new(Kind::Failed, format!("issue #{} has ended already", record.number)));
@@ -47,6 +51,7 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         if let Some(run) = &mut record.run {
             run.ended_at = Some(now);
             run.exit = evidence.exit;
+            run.memory_peak_bytes = memory.peak;
             run.head_sha.clone_from(&head);
             run.commits = head.is_some().then_some(evidence.commits);
             follow::count(run, evidence.last.as_ref());
@@ -63,7 +68,9 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         }
         next = Some(record.end_attempt(outcome, &why, attempts, session.command, now, fastrand::f64())?);
         Ok(())
-    })?;
+    });
+    group.as_ref().map(Group::remove);
+    let ended = ended?;
     if let Some(Next::Park(until)) = next {
         session.state.rest_until(until, &why)?;
         let event = Event::about(&session.state, "fleet-rests", record.number).with("why", why);

@@ -9,6 +9,7 @@ use crate::agent::environment as seen;
 use crate::agent::profile::Agent;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::limits::{self, Entry, Group};
 use crate::pipeline::workspace::{Ready, private_file};
 use crate::process::{self, Program, Running};
 use crate::record::Record;
@@ -31,13 +32,33 @@ impl Means {
     }
 }
 
-/// Starts the agent.
+/// Starts the agent in its group, which becomes another one where the first turns out not to work.
 pub(super) fn start(
+    session: &Session,
     record: &Record,
     agent: &Agent,
     ready: &Ready,
-    means: Means,
+    means: &Means,
     follower: &Follower,
+    group: &mut Group,
+) -> Result<Running> {
+    let arrived = ready.paths.raw_file(record, "arrived.txt");
+    loop {
+        let entry = group.entry(&arrived);
+        let running = start_through(record, agent, ready, means, follower, entry)?;
+        if super::limits::arrived(session, record, &running, group, &arrived)? {
+            return Ok(running);
+        }
+    }
+}
+
+fn start_through(
+    record: &Record,
+    agent: &Agent,
+    ready: &Ready,
+    means: &Means,
+    follower: &Follower,
+    entry: Entry,
 ) -> Result<Running> {
     let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
     let errors = ready.paths.raw_file(record, "stderr.txt");
@@ -46,21 +67,47 @@ pub(super) fn start(
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
-    Program::new(launcher, &ready.worktree.path)
+    let mut words = entry.through;
+    words.push(launcher.display().to_string());
+    words.extend(entry.launcher);
+    let foreign = entry.forget.into_iter().filter(|name| !means.variables.contains_key(*name));
+    words.extend(foreign.flat_map(|name| ["--forget".to_owned(), name.to_owned()]));
+    let first = words.remove(0);
+    Program::new(first, &ready.worktree.path)
+        .args(words)
         .args(["--launch".to_owned(), means.program.display().to_string()])
         .args(agent.arguments(&session_id, &ready.worktree.path))
-        .envs(means.variables)
+        .envs(means.variables.clone())
+        .envs(entry.variables)
         .stdin_file(prompt)
         .stdout_file(follower.raw_file()?)
         .stderr_file(private_file(&errors)?)
         .start()
 }
 
+/// What the launcher does before it becomes the program.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// Control groups that it enters.
+    pub enter: Vec<PathBuf>,
+    /// A file in which it says which groups it is in.
+    pub arrived: Option<PathBuf>,
+    /// Variables that the program does not get.
+    pub forget: Vec<String>,
+}
+
 /// The launcher's part: becomes the program. Returns only if that fails.
-pub fn launch(environment: &Environment, program: &[String]) -> Error {
+pub fn launch(environment: &Environment, before: &Before, program: &[String]) -> Error {
     let Some((path, arguments)) = program.split_first() else {
         return Error::new(Kind::Usage, "no program to launch");
     };
     let _ = rustix::process::setsid();
-    Program::new(path, ".").args(arguments).envs(environment.iter()).exec()
+    let entered = before.enter.iter().try_for_each(|group| limits::enter(group));
+    let entered = entered.and_then(|()| before.arrived.iter().try_for_each(|file| limits::say_where(file)));
+    if let Err(error) = entered {
+        return error;
+    }
+    let kept =
+        environment.iter().filter(|(name, _)| !before.forget.iter().any(|forgotten| forgotten == name));
+    Program::new(path, ".").args(arguments).envs(kept).exec()
 }

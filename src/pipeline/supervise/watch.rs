@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::follow::Follower;
+use super::limits::Watched;
 use super::sweep::sweep;
 use super::{conclude, lease};
 use crate::agent::evidence::{Evidence, Stopped};
@@ -25,6 +26,7 @@ pub(super) fn watch(
     record: &Record,
     running: &Running,
     mut follower: Follower,
+    mut watched: Watched,
     told: &AtomicBool,
 ) -> Result<Record> {
     let lease = lease(session);
@@ -42,6 +44,9 @@ pub(super) fn watch(
         let now = session.clock.now();
         follower.catch_up(session)?;
         stopped = reason_to_stop(session, &follower, deadline, told);
+        if watched.look() {
+            stopped = stopped.or(Some(Stopped::OutOfMemory));
+        }
         // A lost lease is only one if somebody else says so; a full disk is no reason to kill.
         if stopped.is_none() && now - renewed > lease / 3 {
             match session.claims().renew(number, &token) {
@@ -52,13 +57,18 @@ pub(super) fn watch(
         }
         follower.note_progress(session, number);
     }
-    sweep(&token, running.pid());
+    sweep(&token, running.pid(), &watched.group);
     if exit.is_none() {
         exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
     }
     follower.catch_up(session)?;
     follower.finish(session)?;
-    conclude(session, record, Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 })
+    watched.look();
+    conclude(
+        session,
+        &watched.noted(record),
+        Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 },
+    )
 }
 
 fn reason_to_stop(
