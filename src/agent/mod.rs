@@ -5,4 +5,5 @@ pub mod events;
 pub mod evidence;
 pub mod profile;
 pub mod prompt;
+pub mod refusal;
 pub mod templates;

@@ -58,7 +58,11 @@ pub(super) fn watch(
     }
     follower.catch_up(session)?;
     follower.finish(session)?;
-    conclude(session, record, Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 })
+    conclude(
+        session,
+        record,
+        Evidence { exit, last: follower.last().cloned(), stopped, ..Evidence::default() },
+    )
 }
 
 fn reason_to_stop(
