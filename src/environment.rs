@@ -47,6 +47,7 @@ variables! {
     CLICOLOR_FORCE, Everything, "when set and not 0, colours even where stdout is not a terminal";
     PATH, Everything, "where git, the agent and the checks are looked up";
     HOME, Agents, "handed to the agent";
+    TZ, Agents, "handed to the agent; the time zone of what it says about the end of a usage limit";
     GITHUB_TOKEN, GitHub, "the token for GitHub where the configuration names none; never handed to an agent or a check";
     GH_TOKEN, GitHub, "the same, looked at when GITHUB_TOKEN is not set; without either, what `gh auth token` says";
     GITHUB_API_URL, GitHub, "the REST API's address (https://api.github.com)";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::follow::Follower;
 use super::sweep::sweep;
 use super::{conclude, lease};
+use crate::agent::budget;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::clock;
 use crate::error::{Kind, Result};
@@ -42,6 +43,9 @@ pub(super) fn watch(
         let now = session.clock.now();
         follower.catch_up(session)?;
         stopped = reason_to_stop(session, &follower, deadline, told);
+        if stopped.is_none() && budget::exceeded(&session.loaded.config, record, follower.last()) {
+            stopped = Some(Stopped::OverBudget);
+        }
         // A lost lease is only one if somebody else says so; a full disk is no reason to kill.
         if stopped.is_none() && now - renewed > lease / 3 {
             match session.claims().renew(number, &token) {
