@@ -45,7 +45,6 @@ struct Started {
 /// Starts what comes in; with `wait`, writes each record as its agent ends, else as it starts.
 pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
-    session.state.refuse_while_resting()?;
     let mut output = session.records();
     let mut started = Vec::new();
     let mut tally = session.for_each(records, |record| {
@@ -140,6 +139,9 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
     {
         session.note(&format!("issue #{number} is not due before {}", stamp(not_before)));
         return Ok(Begun::NotDue);
+    }
+    if status == Status::Queued {
+        session.state.refuse_while_resting()?;
     }
     if wish.dry_run {
         session.note(&format!("would start an agent for issue #{number} as {}", claim.instance));
