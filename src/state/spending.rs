@@ -40,12 +40,17 @@ impl Day {
         if self.runs == 0 { 0.0 } else { self.spent_usd / f64::from(self.runs) }
     }
 
+    /// US dollars that the runs of now may cost together.
+    pub fn reserved_usd(&self) -> f64 {
+        self.reserved.values().map(|one| one.usd).sum()
+    }
+
     /// Reserves for an issue's run, or says why the day has no room for it. An earlier reservation of the same issue is
     /// one that was left over.
     fn reserve(&mut self, issue: u64, cap: Option<f64>, budget: f64, at: Timestamp) -> Result<()> {
         self.reserved.remove(&issue);
         let usd = cap.unwrap_or_else(|| self.mean());
-        let reserved: f64 = self.reserved.values().map(|one| one.usd).sum();
+        let reserved = self.reserved_usd();
         let taken = self.spent_usd + reserved;
         if taken + usd > budget || taken >= budget {
             let message = format!(

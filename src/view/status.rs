@@ -72,6 +72,13 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     if let Some(limit) = session.state.limit()? {
         session.note(&limit.to_string());
     }
+    if let Some(budget) = session.loaded.config.budget.per_day_usd {
+        let today = session.state.today()?;
+        let (spent, reserved) = (today.spent_usd, today.reserved_usd());
+        session.note(&format!(
+            "today (UTC) ${spent:.2} of ${budget:.2} are spent, ${reserved:.2} reserved by runs"
+        ));
+    }
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
         let capacity = session.loaded.config.capacity();

@@ -7,11 +7,7 @@ fn last(is_error: bool, status: Option<u16>, text: &str) -> Option<Final> {
     of(json!({ "subtype": "success", "is_error": is_error, "api_error_status": status, "result": text }))
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "it stands in a table beside None"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "it stands in a table beside None")]
 fn of(result: serde_json::Value) -> Option<Final> {
     Some(serde_json::from_value(result).unwrap())
 }
