@@ -49,6 +49,7 @@ variables! {
     HOME, Agents, "handed to the agent";
     XDG_RUNTIME_DIR, Agents, "where the user's service manager is reached, which can limit an agent's memory (/run/user/UID)";
     DBUS_SESSION_BUS_ADDRESS, Agents, "the same; neither is handed to the agent";
+    TZ, Agents, "handed to the agent; the time zone of what it says about the end of a usage limit";
     GITHUB_TOKEN, GitHub, "the token for GitHub where the configuration names none; never handed to an agent or a check";
     GH_TOKEN, GitHub, "the same, looked at when GITHUB_TOKEN is not set; without either, what `gh auth token` says";
     GITHUB_API_URL, GitHub, "the REST API's address (https://api.github.com)";

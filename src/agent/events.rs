@@ -29,6 +29,13 @@ pub struct Final {
     pub num_turns: Option<u64>,
     /// US dollars.
     pub total_cost_usd: Option<f64>,
+    /// Whether `total_cost_usd` counts the earlier runs of the session too.
+    #[serde(skip)]
+    pub cost_is_cumulative: bool,
+    /// How it came to this, in the client's own words: `completed`, `api_error`, `max_turns`, …
+    pub terminal_reason: Option<String>,
+    /// What the agent wanted to do and was not allowed to.
+    pub permission_denials: Vec<Value>,
     pub(super) usage: Option<Usage>,
 }
 
@@ -55,6 +62,18 @@ impl Final {
             cache_creation: usage.cache_creation,
             extra: Extra::new(),
         })
+    }
+
+    /// The names of the tools that were denied, each once, in the order of the first denial.
+    pub fn denied_tools(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.permission_denials.iter().filter_map(|denial| denial["tool_name"].as_str()) {
+            let name = sanitize::line(name).into_owned();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// What was said last, error texts included.

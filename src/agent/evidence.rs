@@ -4,6 +4,7 @@
 //! exit 0 having done nothing.
 
 use super::events::Final;
+use super::refusal::{self, Refusal};
 use crate::config::Parser;
 use crate::record::Outcome;
 
@@ -12,6 +13,14 @@ use crate::record::Outcome;
 pub enum Stopped {
     /// The time was up.
     TimedOut,
+    /// No sign of life for too long.
+    Stalled,
+    /// It cost more than it may.
+    OverBudget,
+    /// Its processes took more memory than they may; also where the kernel ended them for it.
+    OutOfMemory,
+    /// The repository around the worktree was changed.
+    Tampered,
     /// The operator said so.
     Cancelled,
     /// The claim was somebody else's.
@@ -20,8 +29,6 @@ pub enum Stopped {
     Lingered,
     /// The supervisor itself was told to end (a shutdown, an interrupt).
     Interrupted,
-    /// It took more memory than it may, and no kernel was there to see to it.
-    OutOfMemory,
 }
 
 /// What is known when a run is over.
@@ -33,6 +40,10 @@ pub struct Evidence {
     pub last: Option<Final>,
     /// Whether and why cq ended it.
     pub stopped: Option<Stopped>,
+    /// More about that, for people, such as what was tampered with.
+    pub detail: Option<String>,
+    /// The last line that it wrote to stderr.
+    pub complaint: Option<String>,
     /// Commits ahead of the base.
     pub commits: u64,
 }
@@ -40,123 +51,137 @@ pub struct Evidence {
 /// How an agent asks for information: its last message begins with this.
 const NEEDS_INFO: &str = "NEEDS-INFO:";
 
+/// What an agent asks, if this, its last message, is a question.
+pub fn question(said: &str) -> Option<&str> {
+    said.trim_start().strip_prefix(NEEDS_INFO).map(str::trim)
+}
+
 /// Decides, and says why.
 pub fn judge(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
-    match evidence.stopped {
-        Some(Stopped::TimedOut) => return (Outcome::TimedOut, "the time was up".to_owned()),
-        Some(Stopped::Cancelled) => return (Outcome::Cancelled, "stopped by the operator".to_owned()),
-        Some(Stopped::LostClaim) => return (Outcome::LostClaim, "the claim was lost".to_owned()),
-        Some(Stopped::Interrupted) => return (Outcome::Crashed, "interrupted".to_owned()),
-        Some(Stopped::OutOfMemory) => return (Outcome::OutOfMemory, "out of memory".to_owned()),
-        Some(Stopped::Lingered) | None => {}
+    let (outcome, why) = match evidence.stopped {
+        Some(Stopped::TimedOut) => (Outcome::TimedOut, "the time was up"),
+        Some(Stopped::Stalled) => (Outcome::Stalled, "it gave no sign of life for too long"),
+        Some(Stopped::OutOfMemory) => (Outcome::OutOfMemory, "it took more memory than it may"),
+        Some(Stopped::Tampered) => (Outcome::Tampered, "the repository around the worktree was changed"),
+        Some(Stopped::Cancelled) => (Outcome::Cancelled, "stopped by the operator"),
+        Some(Stopped::LostClaim) => (Outcome::LostClaim, "the claim was lost"),
+        Some(Stopped::Interrupted) => (Outcome::Crashed, "interrupted"),
+        Some(Stopped::OverBudget) => match judge_itself(parser, evidence) {
+            // Work that is done is not thrown away for what it cost.
+            (Outcome::Success, why) => return (Outcome::Success, format!("{why}; it cost more than it may")),
+            _ => (Outcome::OverBudget, "it cost more than it may"),
+        },
+        Some(Stopped::Lingered) | None => return judge_itself(parser, evidence),
+    };
+    match &evidence.detail {
+        Some(detail) => (outcome, format!("{why}: {detail}")),
+        None => (outcome, why.to_owned()),
     }
-    let lingered = evidence.stopped == Some(Stopped::Lingered);
-    match parser {
-        Parser::ExitCode => judge_exit(evidence),
-        Parser::Claude => judge_claude(evidence, lingered),
-    }
+}
+
+/// How it ended by itself, or would have.
+fn judge_itself(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
+    if parser == Parser::ExitCode { judge_exit(evidence) } else { judge_result(evidence) }
 }
 
 fn judge_exit(evidence: &Evidence) -> (Outcome, String) {
     match evidence.exit {
         None => (Outcome::Crashed, "nobody saw its end".to_owned()),
-        Some(0) => done(evidence.commits),
+        Some(0) => done(evidence, &[]),
         Some(exit @ 129..) => (Outcome::Crashed, format!("ended by signal {}", exit - 128)),
-        Some(exit) => (Outcome::AgentError, format!("exit status {exit}")),
+        Some(exit) => (Outcome::AgentError, complaining(evidence, format!("exit status {exit}"))),
     }
 }
 
-fn judge_claude(evidence: &Evidence, lingered: bool) -> (Outcome, String) {
-    let Some(last) = &evidence.last else {
-        return match evidence.exit {
-            Some(exit @ 129..) => {
-                (Outcome::Crashed, format!("ended by signal {} without a result", exit - 128))
-            }
-            Some(exit) => (Outcome::AgentError, format!("exit status {exit} without a result")),
-            None => (Outcome::Crashed, "vanished without a result".to_owned()),
-        };
-    };
-    let said = last.text();
-    let said = said.lines().next().unwrap_or_default();
-    if last.is_error {
-        return match last.api_error_status {
-            Some(401 | 403) => (Outcome::Auth, format!("the agent could not log in: {said}")),
-            Some(429) => (Outcome::UsageLimit, format!("usage limit: {said}")),
-            _ if last.subtype == "error_max_budget_usd" => (Outcome::OverBudget, said.to_owned()),
-            _ if said.contains("/login") || said.starts_with("Credit balance") => {
-                (Outcome::Auth, said.to_owned())
-            }
-            _ => (Outcome::AgentError, if said.is_empty() { last.subtype.clone() } else { said.to_owned() }),
-        };
+/// With what it said last on stderr.
+fn complaining(evidence: &Evidence, why: String) -> String {
+    match &evidence.complaint {
+        Some(complaint) => format!("{why}: {complaint}"),
+        None => why,
     }
-    if last.text().trim_start().starts_with(NEEDS_INFO) {
+}
+
+fn without_result(evidence: &Evidence) -> (Outcome, String) {
+    let refused = evidence.complaint.as_deref().and_then(|said| refusal::of(None, said));
+    match (evidence.exit, refused) {
+        (Some(1..=128), Some(refused)) => {
+            of_refusal(refused, evidence.complaint.as_deref().unwrap_or_default())
+        }
+        (Some(exit @ 129..), _) => {
+            (Outcome::Crashed, format!("ended by signal {} without a result", exit - 128))
+        }
+        (Some(exit), _) => {
+            (Outcome::AgentError, complaining(evidence, format!("exit status {exit} without a result")))
+        }
+        (None, _) => (Outcome::Crashed, "vanished without a result".to_owned()),
+    }
+}
+
+fn of_refusal(refused: Refusal, said: &str) -> (Outcome, String) {
+    match refused {
+        Refusal::Auth => (Outcome::Auth, format!("the agent could not log in: {said}")),
+        Refusal::UsageLimit => (Outcome::UsageLimit, format!("usage limit: {said}")),
+    }
+}
+
+fn judge_result(evidence: &Evidence) -> (Outcome, String) {
+    let Some(last) = &evidence.last else { return without_result(evidence) };
+    let text = last.text();
+    let said = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if last.is_error {
+        return failed(last, said);
+    }
+    if refusal::is_limit(&text) {
+        return of_refusal(Refusal::UsageLimit, said);
+    }
+    if question(&text).is_some() {
         return (Outcome::NeedsInfo, said.to_owned());
     }
     match evidence.exit {
-        // A supervisor that died did not see the exit; the result and the commits are evidence enough.
-        Some(0) | None => done(evidence.commits),
-        Some(_) if lingered => done(evidence.commits),
-        Some(exit) => (Outcome::AgentError, format!("exit status {exit} after its result")),
+        // A supervisor that died did not see the exit; the result and the commits are evidence enough. One that
+        // ended the run after its result has caused the exit itself.
+        Some(0) | None => done(evidence, &last.denied_tools()),
+        Some(_) if evidence.stopped.is_some() => done(evidence, &last.denied_tools()),
+        Some(exit) => {
+            (Outcome::AgentError, complaining(evidence, format!("exit status {exit} after its result")))
+        }
     }
 }
 
-fn done(commits: u64) -> (Outcome, String) {
-    match commits {
-        0 => (Outcome::NoChange, "the agent changed nothing".to_owned()),
-        1 => (Outcome::Success, "1 commit".to_owned()),
-        more => (Outcome::Success, format!("{more} commits")),
+/// What the client itself calls an error.
+fn failed(last: &Final, said: &str) -> (Outcome, String) {
+    let or = |otherwise: &str| if said.is_empty() { otherwise.to_owned() } else { said.to_owned() };
+    match (last.subtype.as_str(), last.terminal_reason.as_deref()) {
+        ("error_max_turns", _) | (_, Some("max_turns")) => {
+            return (Outcome::AgentError, format!("it used up its turns: {}", or("no more are allowed")));
+        }
+        ("error_max_budget_usd", _) | (_, Some("budget_exhausted")) => {
+            return (Outcome::OverBudget, or("it cost more than it may"));
+        }
+        (_, Some("prompt_too_long")) => {
+            return (Outcome::AgentError, format!("the conversation is too long: {}", or("no more fits")));
+        }
+        (_, Some("aborted_streaming" | "aborted_tools")) => {
+            return (Outcome::Crashed, "the agent was interrupted".to_owned());
+        }
+        _ => {}
+    }
+    match refusal::of(last.api_error_status, said) {
+        Some(refused) => of_refusal(refused, said),
+        None => (Outcome::AgentError, or(&last.subtype)),
+    }
+}
+
+fn done(evidence: &Evidence, denied: &[String]) -> (Outcome, String) {
+    match (evidence.commits, denied) {
+        (0, []) => (Outcome::NoChange, "the agent changed nothing".to_owned()),
+        (0, denied) => {
+            (Outcome::NoChange, format!("the agent changed nothing; it was denied {}", denied.join(", ")))
+        }
+        (1, _) => (Outcome::Success, "1 commit".to_owned()),
+        (more, _) => (Outcome::Success, format!("{more} commits")),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[expect(clippy::unnecessary_wraps, reason = "it stands in the table beside None")]
-    fn last(is_error: bool, status: Option<u16>, text: &str) -> Option<Final> {
-        Some(Final {
-            subtype: "success".into(),
-            is_error,
-            api_error_status: status,
-            result: Some(text.into()),
-            ..Final::default()
-        })
-    }
-
-    #[test]
-    fn no_piece_of_evidence_counts_alone() {
-        let claude = Parser::Claude;
-        let plain = Parser::ExitCode;
-        let cases = [
-            (claude, Some(0), last(false, None, "ok"), None, 2, Outcome::Success),
-            (claude, Some(0), last(false, None, "ok"), None, 0, Outcome::NoChange),
-            (claude, Some(1), last(false, None, "ok"), None, 2, Outcome::AgentError),
-            (claude, Some(1), last(true, None, "boom"), None, 2, Outcome::AgentError),
-            (claude, Some(0), last(true, None, ""), None, 2, Outcome::AgentError),
-            (claude, Some(1), last(true, Some(401), "no"), None, 0, Outcome::Auth),
-            (claude, Some(1), last(true, None, "Not logged in · Please run /login"), None, 0, Outcome::Auth),
-            (claude, Some(1), last(true, None, "Credit balance is too low"), None, 0, Outcome::Auth),
-            (claude, Some(1), last(true, Some(429), "limit"), None, 0, Outcome::UsageLimit),
-            (claude, Some(1), last(true, Some(529), "overloaded"), None, 0, Outcome::AgentError),
-            (claude, Some(0), None, None, 2, Outcome::AgentError),
-            (claude, Some(143), None, None, 2, Outcome::Crashed),
-            (claude, None, None, None, 2, Outcome::Crashed),
-            (claude, None, last(false, None, "ok"), None, 1, Outcome::Success),
-            (claude, Some(143), last(false, None, "ok"), Some(Stopped::Lingered), 1, Outcome::Success),
-            (claude, Some(143), None, Some(Stopped::TimedOut), 1, Outcome::TimedOut),
-            (claude, Some(0), last(false, None, "NEEDS-INFO: which?"), None, 0, Outcome::NeedsInfo),
-            (claude, Some(143), None, Some(Stopped::Cancelled), 1, Outcome::Cancelled),
-            (claude, Some(143), None, Some(Stopped::LostClaim), 1, Outcome::LostClaim),
-            (claude, Some(143), None, Some(Stopped::OutOfMemory), 1, Outcome::OutOfMemory),
-            (plain, Some(0), None, None, 1, Outcome::Success),
-            (plain, Some(0), None, None, 0, Outcome::NoChange),
-            (plain, Some(3), None, None, 1, Outcome::AgentError),
-            (plain, Some(137), None, None, 1, Outcome::Crashed),
-            (plain, None, None, None, 1, Outcome::Crashed),
-        ];
-        for (parser, exit, last, stopped, commits, expected) in cases {
-            let evidence = Evidence { exit, last, stopped, commits };
-            assert_eq!(judge(parser, &evidence).0, expected, "{evidence:?}");
-        }
-    }
-}
+mod tests;

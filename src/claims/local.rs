@@ -100,6 +100,8 @@ impl Claims for Local {
             gates: None,
             delivery: None,
             pull_request: None,
+            spent_usd: None,
+            question: None,
             feedback: Vec::new(),
             history: Vec::new(),
             reasons: Vec::new(),
@@ -124,7 +126,13 @@ impl Claims for Local {
         })
     }
 
-    fn retry(&self, number: u64, terms: &Terms) -> Result<Record> {
+    fn again(
+        &self,
+        number: u64,
+        terms: &Terms,
+        why: &str,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record> {
         let mut locked = self.state.lock()?;
         let mut record = self.state.get(number)?.ok_or_else(|| not_in_flight(number))?;
         let known = record.history.len();
@@ -133,7 +141,8 @@ impl Claims for Local {
             let status = record.standing();
             return Err(Error::new(Kind::Failed, format!("issue #{number} is {status}, not failed")));
         }
-        record.transition(Status::Queued, self.state.command(), "queued again by the operator", now)?;
+        change(&mut record)?;
+        record.transition(Status::Queued, self.state.command(), why, now)?;
         record.outcome = None;
         // The instance may belong to somebody else by now; a workspace of its own is still this issue's.
         let instance = record.instance().to_owned();
@@ -152,7 +161,6 @@ impl Claims for Local {
                 record.run = None;
             }
             claim.instance = instance;
-            claim.attempt = 1;
             claim.not_before = None;
             claim.lease_expires_at = now + self.lease;
         }

@@ -49,8 +49,24 @@ pub trait Claims {
     /// holder's any more.
     fn renew(&self, number: u64, token: &str) -> Result<Record>;
 
-    /// Queues a failed issue again, with all its attempts; the branch stays.
-    fn retry(&self, number: u64, terms: &Terms) -> Result<Record>;
+    /// Queues a failed issue again; the branch stays. `change` may change more of the record, or refuse.
+    fn again(
+        &self,
+        number: u64,
+        terms: &Terms,
+        why: &str,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record>;
+
+    /// Queues a failed issue again, with all its attempts.
+    fn retry(&self, number: u64, terms: &Terms) -> Result<Record> {
+        self.again(number, terms, "queued again by the operator", &mut |record| {
+            if let Some(claim) = &mut record.claim {
+                claim.attempt = 1;
+            }
+            Ok(())
+        })
+    }
 
     /// Gives up the claim of an issue that nobody works on; the record goes to the archive.
     fn release(&self, number: u64) -> Result<Record>;

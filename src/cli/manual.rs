@@ -60,7 +60,7 @@ pub fn command_table() -> String {
 const RELEASED: &str = "2026-11-22";
 
 /// Files that the pages of all commands name.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (
         "orchestrator-config.json",
         "the configuration; its JSON Schema is schemas/orchestrator-config.schema.json",
@@ -68,6 +68,7 @@ const FILES: [(&str, &str); 6] = [
     (".cq/records/123.json", "one file per issue in flight: the truth"),
     (".cq/events.jsonl", "every change of status and every write to GitHub, one JSON object a line"),
     (".cq/stop, .cq/limit.json", "the stop in force, and the moment before which no agent is started"),
+    (".cq/spending/", "what agents cost, and what those that run may cost, one file a day (UTC)"),
     ("workspaces/claude-instance-N/", "an instance's worktree, .env, prompt.md and claude.log"),
     ("logs/claude-instance-N/", "raw output, the logs of checks, and the supervisor's own words"),
 ];

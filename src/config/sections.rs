@@ -36,7 +36,7 @@ pub struct GitHub {
     /// Milliseconds between two writes; GitHub asks for a second.
     pub write_pause_milliseconds: u32,
     /// Whether cq-monitor shows on the issue what is known of it: the labels claude-in-progress and claude-blocked,
-    /// and the assignee.
+    /// the assignee, and what an agent asks.
     pub mirror: bool,
     /// The login that issues in work are assigned to.
     pub assignee: Option<String>,

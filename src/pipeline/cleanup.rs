@@ -103,6 +103,10 @@ fn is_due(session: &Session, wish: &Wish, record: &Record) -> bool {
     if wish.all {
         return ended || wish.force;
     }
+    // An agent that waits for an answer goes on there; what was tampered with is for a person to look at.
+    if record.open_question().is_some() || record.outcome == Some(Outcome::Tampered) {
+        return false;
+    }
     let hours = i64::from(session.loaded.config.workspace.cleanup_after_hours);
     let last = record.history.last().map(|last| last.at);
     ended && last.is_none_or(|at| session.clock.now() - at >= TimeDelta::hours(hours))

@@ -46,7 +46,6 @@ struct Started {
 /// Starts what comes in; with `wait`, writes each record as its agent ends, else as it starts.
 pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
-    session.state.refuse_while_resting()?;
     let mut output = session.records();
     let mut started = Vec::new();
     let mut tally = session.for_each(records, |record| {
@@ -156,6 +155,7 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Re
         return Ok(Begun::NotDue);
     }
     if status == Status::Queued {
+        session.state.refuse_while_resting()?;
         admit(session, number, starting)?;
     }
     if wish.dry_run {

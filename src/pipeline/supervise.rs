@@ -13,6 +13,7 @@ use chrono::TimeDelta;
 
 use super::welcome;
 use super::workspace::{self, Ready};
+use crate::agent::budget;
 use crate::agent::evidence::Evidence;
 use crate::agent::profile::Agent;
 use crate::claims;
@@ -25,13 +26,16 @@ use crate::record::{Liveness, Record, Run, Status};
 use crate::session::Session;
 use crate::state::owner;
 
+mod allowance;
 mod conclude;
 mod follow;
 mod launch;
 mod limits;
+mod rest;
 mod sweep;
 mod watch;
 
+pub(crate) use allowance::settle;
 pub(crate) use conclude::conclude;
 pub use launch::{Before, launch};
 pub(crate) use sweep::end_processes;
@@ -53,7 +57,9 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
     };
     let record = of_instance(session, instance)?;
     let record = match record.status {
-        Some(Status::Queued) => attempt(session, &record)?,
+        Some(Status::Queued) => {
+            attempt(session, &record).inspect_err(|_| allowance::give_back(session, &record))?
+        }
         Some(Status::Testing) => record,
         status => {
             let status = status.map_or("unclaimed", Status::name);
@@ -113,6 +119,7 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 fn attempt(session: &Session, record: &Record) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let agent = Agent::configured(&session.loaded.config)?;
+    allowance::ask(session, record, &agent)?;
     let ready = workspace::prepare(session, record)?;
     welcome::refuse_unless(session, &ready.base_sha)?;
     let means = Means::find(session, record, &agent, &ready)?;
@@ -160,7 +167,8 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready, group
         }
         record.outcome = None;
         record.gates = None;
-        record.run = Some(Run {
+        let before = record.run.take();
+        let mut run = Run {
             supervisor: Some(owner::of_this_process()),
             agent: Some(agent.name.clone()),
             started_at: Some(now),
@@ -173,7 +181,9 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready, group
             session_id: Some(uuid::Uuid::new_v4().to_string()),
             git_dir: Some(ready.worktree.git_dir.display().to_string()),
             ..Run::default()
-        });
+        };
+        budget::carry(before.as_ref(), &mut run);
+        record.run = Some(run);
         record.transition(Status::InProgress, session.command, format!("attempt {attempt} started"), now)
     })
 }

@@ -6,10 +6,11 @@ use crate::error::Result;
 use crate::github::details::Details;
 use crate::github::snapshot::Snapshot;
 use crate::github::sync::{self, Wanted};
+use crate::github::{Client, comments};
 use crate::record::dependencies::{self, State, closing_pull_requests};
 use crate::record::eligibility::Rules;
-use crate::record::trust::{Permissions, Policy, content_sha256, vet};
-use crate::record::{Record, Reference};
+use crate::record::trust::{self, Permissions, Policy, content_sha256, vet};
+use crate::record::{IssueComment, Record, Reference};
 use crate::session::Session;
 
 /// Everything that decides on issues.
@@ -38,6 +39,25 @@ impl<'a> Judge<'a> {
         record.reasons.extend(waits.into_iter().flatten().cloned());
         record.reasons.extend(closing_pull_requests(&details.closed_by));
     }
+}
+
+/// What people whose word counts have said on an issue since a comment, oldest first; nothing where the issue is not
+/// open any more.
+pub(crate) fn answers(
+    session: &Session,
+    client: &Client,
+    record: &Record,
+    after: u64,
+) -> Result<Vec<IssueComment>> {
+    let policy = session.loaded.config.policy();
+    let wanted = Wanted { repo: &record.repo, lists: vec![None], policy: &policy };
+    let (_, snapshot) = sync::one(client, &wanted, record.number, session.clock.now())?;
+    let known = snapshot.issues.get(&record.number).and_then(|known| known.details.as_ref());
+    let Some(details) = known else { return Ok(Vec::new()) };
+    let later = |comment: &trust::Comment| comment.id > after && !comments::is_ours(&comment.body);
+    let mut evidence = details.evidence.clone();
+    evidence.comments.retain(later);
+    Ok(trust::carried(&evidence, &snapshot.permissions(), &policy))
 }
 
 fn blocked_by(details: &Details) -> Vec<Reference> {

@@ -309,6 +309,12 @@ impl Record {
         })
     }
 
+    /// What it waits for an answer to.
+    pub fn open_question(&self) -> Option<&Question> {
+        let waits = self.status == Some(Status::Failed) && self.outcome == Some(Outcome::NeedsInfo);
+        self.question.as_ref().filter(|question| waits && question.answered_at.is_none())
+    }
+
     /// The instance that works on it, for messages.
     pub fn instance(&self) -> &str {
         self.claim.as_ref().map_or("-", |claim| &claim.instance)

@@ -90,9 +90,15 @@ pub struct Run {
     /// Tokens used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// US dollars, as the agent reports them.
+    /// US dollars that this run cost, as the agent reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// What its session had cost when it went on with it, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_before_usd: Option<f64>,
+    /// What its session has cost in all, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_cost_usd: Option<f64>,
     /// The agent's last sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_at: Option<Timestamp>,

@@ -21,6 +21,7 @@ pub mod limit;
 pub mod lock;
 pub mod owner;
 mod records;
+pub mod spending;
 pub mod stop;
 mod sweep;
 pub mod volume;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rustix::process::Signal;
 
-use super::mirror;
+use super::{mirror, questions};
 use crate::agent::evidence::Evidence;
 use crate::clock::{self, Timestamp};
 use crate::error::{Kind, Result, Tally};
 use crate::limits;
-use crate::pipeline::supervise::{conclude, end_processes};
+use crate::pipeline::supervise::{conclude, end_processes, settle};
 use crate::process;
 use crate::record::{Record, Run, Status};
 use crate::session::Session;
@@ -66,6 +66,7 @@ fn need(record: &Record, held: bool, now: Now) -> Need {
 pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
     let mut output = session.records();
     let stopped = session.state.stop()?.is_some();
+    let resting = session.state.limit()?.is_some();
     let mut unreadable = false;
     let records = session.state.in_flight(|error| {
         session.complain(&error);
@@ -102,10 +103,26 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
             return Ok(());
         }
         match record.status {
+            // Checks and pull requests need no agent; everything else waits until the fleet's rest is over.
+            Some(Status::Queued) if session.state.limit()?.is_some() => Ok(()),
             Some(Status::Queued | Status::Testing) => output.record(&record),
             _ => Ok(()),
         }
     })?;
+    if resting {
+        session.state.limit()?.into_iter().for_each(|limit| session.note(&limit.to_string()));
+    }
+    let queued = |record: &Record| {
+        let waits = stopped || session.state.limit()?.is_some();
+        if waits { Ok(()) } else { output.record(record) }
+    };
+    let github = (|| {
+        if !dry_run {
+            settle(session)?;
+        }
+        questions::run(session, dry_run, queued)
+    })();
+    count(session, &mut tally, github);
     if !dry_run && session.state.exists() {
         let swept = session.state.sweep_temp_files()?;
         if swept > 0 {
@@ -122,14 +139,19 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         tally.note(Kind::Failed);
     }
     // Last: whoever reads the records has them by now.
-    match mirror::run(session, dry_run) {
-        Ok(mirrored) => mirrored.worst().into_iter().for_each(|kind| tally.note(kind)),
+    count(session, &mut tally, mirror::run(session, dry_run));
+    Ok(tally)
+}
+
+/// Trouble of one part of a tick keeps no other part from its work.
+fn count(session: &Session, tally: &mut Tally, part: Result<Tally>) {
+    match part {
+        Ok(part) => part.worst().into_iter().for_each(|kind| tally.note(kind)),
         Err(error) => {
             session.complain(&error);
             tally.note(error.kind);
         }
     }
-    Ok(tally)
 }
 
 /// Ends what is left of a run whose supervisor is gone, and decides what follows from what it left. None if

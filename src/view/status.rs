@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, Tally};
 use crate::limits;
 use crate::output::{self, Format};
 use crate::pipeline::vet;
-use crate::record::{GateVerdict, Outcome, Record, Status};
+use crate::record::{GateVerdict, Outcome, Question, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::instances;
@@ -74,6 +74,13 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     if let Some(limit) = session.state.limit()? {
         session.note(&limit.to_string());
     }
+    if let Some(budget) = session.loaded.config.budget.per_day_usd {
+        let today = session.state.today()?;
+        let (spent, reserved) = (today.spent_usd, today.reserved_usd());
+        session.note(&format!(
+            "today (UTC) ${spent:.2} of ${budget:.2} are spent, ${reserved:.2} reserved by runs"
+        ));
+    }
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
         let capacity = session.loaded.config.capacity();
@@ -110,6 +117,7 @@ fn row(record: &Record, now: Timestamp) -> Vec<String> {
         }
         _ => record.history.last().map(|last| last.why.clone()).unwrap_or_default(),
     };
+    let last = record.open_question().map_or(last, waits_for);
     vec![
         record.instance().to_owned(),
         format!("#{}", record.number),
@@ -165,10 +173,23 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             told.extend(could_not_run(record));
             told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned());
         }
+        Some(Status::Failed) if record.open_question().is_some() => {
+            told.extend(record.open_question().map(waits_for));
+        }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
         _ => {}
     }
     Ok(())
+}
+
+/// What is missing for an agent that asked.
+fn waits_for(question: &Question) -> String {
+    match &question.url {
+        Some(url) => format!("it waits for an answer: {url}"),
+        None => {
+            format!("it waits for an answer; cq-monitor puts the question on the issue: {}", question.text)
+        }
+    }
 }
 
 /// The checks that said neither yes nor no, and where to read why.

@@ -14,6 +14,7 @@ mod claims;
 mod delivery;
 mod disk;
 mod doctor;
+mod ends;
 mod gates;
 mod hostile;
 mod input;

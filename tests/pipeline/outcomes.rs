@@ -65,7 +65,7 @@ fn a_refused_login_parks_the_fleet_and_costs_no_attempt() {
     house.claim(2);
     let said = format!("no agent is started before {until}: the agent could not log in: Invalid API key");
     let ran = house.cq("spawn").args(["2"]).run().ends(75, &said);
-    assert!(ran.stderr.contains("hint: remove '"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: mend the agent's login"), "{}", ran.stderr);
     assert_eq!(house.status(2), "queued");
     // Everything that starts no agent goes on.
     house.cq("status").run().ends(0, &until);

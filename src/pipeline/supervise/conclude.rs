@@ -1,22 +1,30 @@
 //! What follows from the end of a run: the evidence is completed from the repository, judged, and written down.
 
-use super::{follow, limits};
+use std::io::{Read, Seek, SeekFrom};
+
+use super::{allowance, follow, limits, rest};
+use crate::agent::budget;
 use crate::agent::events::Final;
 use crate::agent::evidence::{self, Evidence};
 use crate::agent::profile::Agent;
 use crate::claims;
+use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::git::Identity;
 use crate::limits::Group;
 use crate::pipeline::workspace::{self, Paths};
-use crate::record::retry::Next;
-use crate::record::{Outcome, Record, Status};
+use crate::record::retry::{self, End, Rule};
+use crate::record::{Extra, Outcome, Question, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::events::Event;
 
 /// The agent's last words, in the record: at most so many characters.
 const LONGEST_SUMMARY: usize = 4_000;
+/// So much of the end of stderr is looked at.
+const STDERR_BYTES: u64 = 8 << 10;
+/// Of its last line, in the reason of an end, so many characters.
+const LONGEST_COMPLAINT: usize = 300;
 
 /// Ends a run. Where its supervisor is gone, `evidence` is empty and the output is read again.
 pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidence) -> Result<Record> {
@@ -24,6 +32,7 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     if evidence.last.is_none() {
         evidence.last = follow::last_word(session, record, agent.parser);
     }
+    evidence.complaint = complaint(session, record);
     let mut head = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.
     match gather(session, record, &agent, &evidence) {
@@ -40,9 +49,11 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     let memory = limits::memory_of(record);
     (outcome, why) = memory.judged(outcome, why);
     let why = session.redactor().redact(&sanitize::line(&why)).into_owned();
-    let attempts = session.loaded.config.queue.retry_attempts;
+    let config = &session.loaded.config;
+    let attempts = config.queue.retry_attempts;
     let now = session.clock.now();
-    let mut next = None;
+    // First: whoever starts an agent between this and the record's change would meet the same end.
+    let rest = rest::follow(session, outcome, &why, &evidence)?;
     let group = limits::group_of(record);
     let ended = claims::update(&session.state, record.claimed()?, record.number, |record| {
         if record.status != Some(Status::InProgress) {
@@ -58,6 +69,9 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
             let said = evidence.last.as_ref().map(Final::text).unwrap_or_default();
             let said = session.redactor().redact(&sanitize::lines(&said)).into_owned();
             run.summary = (!said.is_empty()).then(|| sanitize::clip(&said, LONGEST_SUMMARY).into_owned());
+            if let Some(cost) = run.cost_usd {
+                record.spent_usd = Some(record.spent_usd.unwrap_or_default() + cost);
+            }
         }
         if outcome == Outcome::Success {
             record.outcome = Some(outcome);
@@ -66,17 +80,47 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
             }
             return record.transition(Status::Testing, session.command, why.as_str(), now);
         }
-        next = Some(record.end_attempt(outcome, &why, attempts, session.command, now, fastrand::f64())?);
-        Ok(())
+        if outcome == Outcome::NeedsInfo {
+            record.question = Some(question(record, now));
+        }
+        let spent = budget::issue_is_spent(config, record);
+        let end = match &spent {
+            // Nobody pays for another run.
+            Some(spent) if matches!(retry::rule(outcome), Rule::Retry | Rule::Rest) => {
+                End { outcome: Outcome::OverBudget, because: &format!("{why}; {spent}"), rest }
+            }
+            _ => End { outcome, because: &why, rest },
+        };
+        record.end_run(&end, attempts, session.command, now, fastrand::f64()).map(drop)
     });
     group.as_ref().map(Group::remove);
     let ended = ended?;
-    if let Some(Next::Park(until)) = next {
-        session.state.rest_until(until, &why)?;
+    allowance::book(session, &ended);
+    if rest.is_some() {
         let event = Event::about(&session.state, "fleet-rests", record.number).with("why", why);
         session.state.log(&event)?;
     }
     Ok(ended)
+}
+
+/// What the agent asks, of its last words in the record.
+fn question(record: &Record, at: Timestamp) -> Question {
+    let said = record.run.as_ref().and_then(|run| run.summary.as_deref()).unwrap_or_default();
+    let text = evidence::question(said).unwrap_or(said).to_owned();
+    Question { text, at, url: None, answered_at: None, extra: Extra::new() }
+}
+
+/// The last line that an agent wrote to stderr.
+fn complaint(session: &Session, record: &Record) -> Option<String> {
+    let path = Paths::of(session, record).ok()?.raw_file(record, "stderr.txt");
+    let mut text = Vec::new();
+    let mut file = std::fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(STDERR_BYTES))).ok()?;
+    file.read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(sanitize::clip(&sanitize::line(line), LONGEST_COMPLAINT).into_owned())
 }
 
 /// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
 
+use crate::agent::budget;
 use crate::agent::events::{self, Final};
 use crate::agent::profile::Agent;
 use crate::clock::Timestamp;
@@ -179,7 +180,7 @@ impl Follower {
 pub(super) fn count(run: &mut crate::record::Run, last: Option<&Final>) {
     if let Some(last) = last {
         run.turns = last.num_turns.or(run.turns);
-        run.cost_usd = last.total_cost_usd.or(run.cost_usd);
+        budget::note(run, last);
         run.tokens = last.tokens().or_else(|| run.tokens.take());
     }
 }

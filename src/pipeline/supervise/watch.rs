@@ -7,6 +7,7 @@ use super::follow::Follower;
 use super::limits::Watched;
 use super::sweep::sweep;
 use super::{conclude, lease};
+use crate::agent::budget;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::clock;
 use crate::error::{Kind, Result};
@@ -47,6 +48,9 @@ pub(super) fn watch(
         if watched.look() {
             stopped = stopped.or(Some(Stopped::OutOfMemory));
         }
+        if stopped.is_none() && budget::exceeded(&session.loaded.config, record, follower.last()) {
+            stopped = Some(Stopped::OverBudget);
+        }
         // A lost lease is only one if somebody else says so; a full disk is no reason to kill.
         if stopped.is_none() && now - renewed > lease / 3 {
             match session.claims().renew(number, &token) {
@@ -67,7 +71,7 @@ pub(super) fn watch(
     conclude(
         session,
         &watched.noted(record),
-        Evidence { exit, last: follower.last().cloned(), stopped, commits: 0 },
+        Evidence { exit, last: follower.last().cloned(), stopped, ..Evidence::default() },
     )
 }
 
