@@ -25,6 +25,7 @@ use crate::state::owner;
 
 mod conclude;
 mod follow;
+mod freeze;
 mod launch;
 mod sweep;
 mod watch;

@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod init;
 mod mirror;
 pub mod monitor;
+pub mod run;
 pub mod stop;
 pub mod token;
 pub mod umbrella;
