@@ -26,6 +26,8 @@ pub enum UsedBy {
     Agents,
     /// The one that receives webhooks.
     Webhook,
+    /// The one that runs for ever.
+    Orchestrator,
 }
 
 macro_rules! variables {
@@ -58,6 +60,9 @@ variables! {
     HTTPS_PROXY, GitHub, "the proxy for https (also https_proxy; http_proxy and no_proxy likewise)";
     SSL_CERT_FILE, GitHub, "certificate authorities to trust, for GitHub and for git";
     CQ_WEBHOOK_SECRET, Webhook, "the secret of GitHub's webhook where the configuration names none; never handed to an agent or a check";
+    NOTIFY_SOCKET, Orchestrator, "where systemd is told how it goes (sd_notify); not handed on";
+    WATCHDOG_USEC, Orchestrator, "how often systemd wants a sign of life, in microseconds; not handed on";
+    WATCHDOG_PID, Orchestrator, "the process that WATCHDOG_USEC is meant for; not handed on";
     ANTHROPIC_API_KEY, Agents, "handed to the agent where the configuration names no key";
 }
 

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 mod tree;
 
 use tree::pid_of;
-pub use tree::{descendants, end_all, marked, reap_zombies, signal_all};
+pub use tree::{carrying, descendants, end_all, marked, reap_zombies, signal_all, stop_all};
 
 /// How long a process may take to follow SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);

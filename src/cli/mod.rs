@@ -25,6 +25,7 @@ mod logs;
 pub mod manual;
 mod monitor;
 mod pr;
+mod run;
 mod spawn;
 mod status;
 mod stop;
@@ -43,6 +44,7 @@ pub use lab::Lab;
 pub use logs::Logs;
 pub use monitor::Monitor;
 pub use pr::Pr;
+pub use run::Run;
 pub use spawn::Spawn;
 pub use status::Status;
 pub use stop::Stop;
@@ -76,7 +78,7 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 17] = [
+pub const PAGES: [&Page; 18] = [
     &umbrella::PAGE,
     &init::PAGE,
     &doctor::PAGE,
@@ -88,6 +90,7 @@ pub const PAGES: [&Page; 17] = [
     &gate::PAGE,
     &pr::PAGE,
     &monitor::PAGE,
+    &run::PAGE,
     &cleanup::PAGE,
     &status::PAGE,
     &logs::PAGE,

@@ -25,7 +25,7 @@ pub use agents::{
 };
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Gate, Git, GitHub, Isolation, Notifications,
-    PullRequests, Queue, Trust, Webhook, Workspace,
+    Orchestration, PullRequests, Queue, Trust, Webhook, Workspace,
 };
 pub use text::Text;
 
@@ -77,6 +77,8 @@ pub struct Config {
     pub pull_request: PullRequests,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
     pub webhook: Webhook,
+    /// The orchestrator, `cq-run`.
+    pub run: Orchestration,
 }
 
 /// A configuration, and where it came from.
@@ -110,6 +112,8 @@ impl Config {
         let positive = [
             ("queue.timeoutMinutes", Some(self.queue.timeout_minutes)),
             ("claude.timeoutMinutes", self.claude.timeout_minutes),
+            ("run.intervalSeconds", Some(self.run.interval_seconds)),
+            ("run.timeoutMinutes", Some(self.run.timeout_minutes)),
             ("workspace.setupTimeoutMinutes", Some(self.workspace.setup_timeout_minutes)),
             ("limits.cpus", self.limits.cpus),
             ("limits.maxLoadPerCpu", self.limits.max_load_per_cpu),

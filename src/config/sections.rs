@@ -324,3 +324,19 @@ impl Default for Webhook {
         }
     }
 }
+
+/// The orchestrator, `cq-run`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Orchestration {
+    /// Seconds between two looks at what is due and what is new; the other pipelines take their multiples.
+    pub interval_seconds: f64,
+    /// Minutes after which a pipeline that has not ended is ended; running agents are no part of it.
+    pub timeout_minutes: f64,
+}
+
+impl Default for Orchestration {
+    fn default() -> Self {
+        Self { interval_seconds: 60.0, timeout_minutes: 15.0 }
+    }
+}

@@ -132,7 +132,6 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
     let instance = record.instance().to_owned();
     let paths = Paths::of(session, record)?;
     refuse_active(wish, record)?;
-    let has_folder = paths.dir.symlink_metadata().is_ok();
     if wish.dry_run {
         session.note(&format!("would remove '{}' (issue #{number})", paths.dir.display()));
         return Ok(());
@@ -142,26 +141,7 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
     refuse_active(wish, &record)?;
     let attempt = rescue::attempt_of_work(&record)?;
     let record = end(session, &record)?;
-    let mut rescued = None;
-    let mut branch = None;
-    if has_folder {
-        let (repository, private) = session.git()?;
-        let work = rescue::everything(&record, attempt, &paths.worktree, &repository, &private)?;
-        let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
-        workspace::discard(session, &paths.dir)?;
-        if let Some(git_dir) = git_dir {
-            repository.forget_worktree(std::path::Path::new(&git_dir))?;
-        }
-        // A pull request that waits for its review may send the agent back to this branch.
-        if record.status != Some(Status::PrReady)
-            && let Some(head) = work.head
-        {
-            let name = record.claimed()?.branch.clone();
-            repository.delete_ref(&format!("refs/heads/{name}"), &head)?;
-            branch = Some(name);
-        }
-        rescued = work.rescued;
-    }
+    let Cleared { rescued, branch } = clear(session, &record, attempt, |_| Ok(()))?;
     let archived = put_away(session, &record)?;
     let event = Event::about(&session.state, "cleanup", number).with("instance", instance.as_str());
     session.state.log(&match &rescued {
@@ -180,6 +160,48 @@ fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> 
             removed.workspace.clone(),
         ]
     })
+}
+
+/// What was kept of a workspace, and what of the repository went with it.
+#[derive(Debug, Default)]
+pub(crate) struct Cleared {
+    /// The ref that keeps what was nowhere else.
+    pub(crate) rescued: Option<String>,
+    /// The branch that was deleted.
+    pub(crate) branch: Option<String>,
+}
+
+/// Rescues what is in a workspace and nowhere else, tells `told` where it is, and removes the workspace. The caller
+/// holds the instance, and none of its processes is left.
+pub(crate) fn clear(
+    session: &Session,
+    record: &Record,
+    attempt: u32,
+    told: impl FnOnce(Option<&str>) -> Result<()>,
+) -> Result<Cleared> {
+    let paths = Paths::of(session, record)?;
+    if paths.dir.symlink_metadata().is_err() {
+        told(None)?;
+        return Ok(Cleared::default());
+    }
+    let (repository, private) = session.git()?;
+    let work = rescue::everything(record, attempt, &paths.worktree, &repository, &private)?;
+    told(work.rescued.as_deref())?;
+    let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
+    workspace::discard(session, &paths.dir)?;
+    if let Some(git_dir) = git_dir {
+        repository.forget_worktree(std::path::Path::new(&git_dir))?;
+    }
+    let mut branch = None;
+    // A pull request that waits for its review may send the agent back to this branch.
+    if record.status != Some(Status::PrReady)
+        && let Some(head) = work.head
+    {
+        let name = record.claimed()?.branch.clone();
+        repository.delete_ref(&format!("refs/heads/{name}"), &head)?;
+        branch = Some(name);
+    }
+    Ok(Cleared { rescued: work.rescued, branch })
 }
 
 /// Without `--force` nothing is ended.

@@ -29,6 +29,7 @@ use crate::state::owner;
 mod allowance;
 mod conclude;
 mod follow;
+mod freeze;
 mod launch;
 mod limits;
 mod rest;

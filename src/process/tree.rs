@@ -72,6 +72,8 @@ pub fn end_all(find: impl Fn() -> Vec<u32>, grace: Duration, reap: impl Fn()) ->
         return 0;
     }
     signal_all(&first, Signal::TERM);
+    // One that was stopped hears nothing before it goes on.
+    signal_all(&first, Signal::CONT);
     let asked = Instant::now();
     let mut killed: Option<Instant> = None;
     loop {
@@ -86,6 +88,45 @@ pub fn end_all(find: impl Fn() -> Vec<u32>, grace: Duration, reap: impl Fn()) ->
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Stops every process that `find` names, until none of them moves: one that was born meanwhile is found by the
+/// next look. What still moves after some looks waits for a disk, and stops when it has what it waits for.
+pub fn stop_all(find: impl Fn() -> Vec<u32>) {
+    for _ in 0..10 {
+        let moving: Vec<u32> = find().into_iter().filter(|pid| moves(*pid)).collect();
+        if moving.is_empty() {
+            return;
+        }
+        signal_all(&moving, Signal::STOP);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process is neither stopped nor ended.
+fn moves(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let state = stat.rfind(')').and_then(|end| stat[end + 1..].split_ascii_whitespace().next());
+    !matches!(state, Some("T" | "t" | "Z" | "X"))
+}
+
+/// Every process, this one excepted, whose environment has the first of these variables: what it has of them.
+pub fn carrying<const N: usize>(names: [&str; N]) -> Vec<(u32, [Option<String>; N])> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pid = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    let variables = |pid: u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let value = |name: &str| {
+            let entry = environ.split(|byte| *byte == 0).find_map(|entry| {
+                entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec)
+            });
+            entry.and_then(|value| String::from_utf8(value).ok())
+        };
+        let found = names.map(value);
+        found.first()?.is_some().then_some((pid, found))
+    };
+    let me = std::process::id();
+    entries.flatten().filter_map(pid).filter(|pid| *pid != me).filter_map(variables).collect()
 }
 
 /// Signals through a pidfd, so that a number that was given to another process meanwhile is not hit.
@@ -115,5 +156,27 @@ mod tests {
         assert!(!find().is_empty());
         end_all(find, Duration::from_millis(50), || {});
         assert!(find().is_empty());
+    }
+
+    #[test]
+    fn a_stopped_process_stands_still_and_still_ends_when_it_is_told_to() {
+        let value = format!("stop-{}", std::process::id());
+        Program::new("/bin/sh", "/")
+            .args(["-c", "setsid sh -c 'while :; do sleep 0.01; done' >/dev/null 2>&1 &"])
+            .env("CQ_TEST_MARK", &value)
+            .env("CQ_TEST_TWO", "2")
+            .env("PATH", "/usr/bin:/bin")
+            .run(Duration::from_secs(10))
+            .unwrap();
+        let find = || marked("CQ_TEST_MARK", &value);
+        stop_all(find);
+        let stopped = find();
+        assert!(!stopped.is_empty() && !stopped.iter().any(|pid| moves(*pid)));
+        let carrying = carrying(["CQ_TEST_MARK", "CQ_TEST_TWO", "CQ_TEST_NONE"]);
+        let of_test = carrying.iter().find(|(pid, _)| *pid == stopped[0]).unwrap();
+        assert_eq!(of_test.1, [Some(value.clone()), Some("2".to_owned()), None]);
+        let began = Instant::now();
+        end_all(find, Duration::from_secs(60), || {});
+        assert!(find().is_empty() && began.elapsed() < Duration::from_secs(30), "SIGTERM was enough");
     }
 }

@@ -41,6 +41,21 @@ impl State {
         Ok(newest.into_values().collect())
     }
 
+    /// The archived records of an issue, in no order. One that cannot be read is passed over.
+    pub fn archived(&self, number: u64) -> Result<Vec<Record>> {
+        let Ok(entries) = std::fs::read_dir(self.path("archive")) else { return Ok(Vec::new()) };
+        let number = number.to_string();
+        let of_issue = |entry: &std::fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_str().and_then(|name| name.split_once('.')).is_some_and(|(issue, _)| issue == number)
+        };
+        let mut records = Vec::new();
+        for entry in entries.flatten().filter(of_issue) {
+            records.extend(durable::read(&entry.path())?.and_then(|text| Record::from_json(&text).ok()));
+        }
+        Ok(records)
+    }
+
     /// Notes that everything that was archived before then is shown on GitHub. A mark that is lost costs a look at
     /// those of the last day.
     pub fn mark_mirrored(&self, at: Timestamp) -> Result<()> {

@@ -19,6 +19,7 @@ mod index;
 pub mod instances;
 pub mod limit;
 pub mod lock;
+mod orchestrator;
 pub mod owner;
 mod records;
 pub mod spending;

@@ -24,7 +24,8 @@ pub struct Stop {
 impl Display for Stop {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let colon = if self.reason.is_empty() { "" } else { ": " };
-        write!(f, "stopped since {}{colon}{}", stamp(self.at), self.reason)
+        let what = if self.mode == Mode::Freeze { "frozen" } else { "stopped" };
+        write!(f, "{what} since {}{colon}{}", stamp(self.at), self.reason)
     }
 }
 
@@ -32,10 +33,23 @@ impl Display for Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
+    /// Nothing new is claimed or started, and running agents stand still, where they are.
+    Freeze,
     /// Nothing new is claimed or started; what runs goes on to its pull request.
     Drain,
     /// The same, and running agents were told to end.
     Abort,
+}
+
+impl Mode {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Freeze => "freeze",
+            Self::Drain => "drain",
+            Self::Abort => "abort",
+        }
+    }
 }
 
 impl State {
@@ -60,6 +74,11 @@ impl State {
                 durable::replace(&path, &text)
             }
         }
+    }
+
+    /// Whether running agents are to stand still. A stop that cannot be read moves no agent: neither way.
+    pub fn freezes(&self) -> Option<bool> {
+        self.stop().ok().map(|stop| stop.is_some_and(|stop| stop.mode == Mode::Freeze))
     }
 
     /// Refuses to start anything new while a stop is in force.

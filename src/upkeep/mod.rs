@@ -5,6 +5,7 @@ pub mod init;
 mod mirror;
 pub mod monitor;
 mod questions;
+pub mod run;
 pub mod stop;
 pub mod token;
 pub mod umbrella;

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, Tally};
 use crate::limits;
 use crate::output::{self, Format};
 use crate::pipeline::vet;
-use crate::record::{GateVerdict, Outcome, Question, Record, Status};
+use crate::record::{GateVerdict, Liveness, Outcome, Question, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::instances;
@@ -44,6 +44,7 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
         session.complain(&error);
         tally.note(Kind::Failed);
     })?;
+    in_the_way(session, &mut tally)?;
     let now = session.clock.now();
     let mut output = session.rows(COLUMNS);
     let named = |record: &&Record| {
@@ -58,29 +59,18 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     for record in &shown {
         output.item(record, || {
             // Only a table has room for what is not in the record.
-            let orphaned = record.status == Some(Status::InProgress)
-                && !session.state.is_held(record.instance()).unwrap_or(true);
+            let orphaned = is_running(record) && !session.state.is_held(record.instance()).unwrap_or(true);
             let mut row = row(record, now);
+            let frozen = record.run.as_ref().is_some_and(|run| run.liveness == Some(Liveness::Frozen));
             if let Some(last) = row.last_mut().filter(|_| orphaned) {
                 "its supervisor is gone: cq-monitor decides what follows".clone_into(last);
+            } else if let Some(last) = row.last_mut().filter(|_| frozen && is_running(record)) {
+                "frozen: cq-stop --thaw lets it go on".clone_into(last);
             }
             row
         })?;
     }
     output.finish()?;
-    if let Some(stop) = session.state.stop()? {
-        session.note(&stop.to_string());
-    }
-    if let Some(limit) = session.state.limit()? {
-        session.note(&limit.to_string());
-    }
-    if let Some(budget) = session.loaded.config.budget.per_day_usd {
-        let today = session.state.today()?;
-        let (spent, reserved) = (today.spent_usd, today.reserved_usd());
-        session.note(&format!(
-            "today (UTC) ${spent:.2} of ${budget:.2} are spent, ${reserved:.2} reserved by runs"
-        ));
-    }
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
         let capacity = session.loaded.config.capacity();
@@ -96,11 +86,37 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
 
 /// Who sees to the limits of the agents that run.
 fn mechanisms(records: &[Record]) -> String {
-    let running = records.iter().filter(|record| record.status == Some(Status::InProgress));
+    let running = records.iter().filter(|record| is_running(record));
     let limits = running.filter_map(|record| record.run.as_ref()?.limits.as_ref());
     let names: BTreeSet<&str> = limits.map(|limits| limits.mechanism.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     if names.is_empty() { String::new() } else { format!("; limits by {}", names.join(", ")) }
+}
+
+/// What keeps agents from being started, before everything else: it explains the rest.
+fn in_the_way(session: &Session, tally: &mut Tally) -> Result<()> {
+    match session.state.stop() {
+        Ok(stop) => stop.iter().for_each(|stop| session.note(&format!("{stop} (cq-stop --thaw lifts it)"))),
+        Err(error) => {
+            session.complain(&error);
+            tally.note(error.kind);
+        }
+    }
+    if let Some(limit) = session.state.limit()? {
+        session.note(&limit.to_string());
+    }
+    if let Some(budget) = session.loaded.config.budget.per_day_usd {
+        let today = session.state.today()?;
+        let (spent, reserved) = (today.spent_usd, today.reserved_usd());
+        session.note(&format!(
+            "today (UTC) ${spent:.2} of ${budget:.2} are spent, ${reserved:.2} reserved by runs"
+        ));
+    }
+    Ok(())
+}
+
+fn is_running(record: &Record) -> bool {
+    record.status == Some(Status::InProgress)
 }
 
 fn row(record: &Record, now: Timestamp) -> Vec<String> {

@@ -156,6 +156,13 @@ impl Follower {
         self.last.as_ref().is_some_and(|(_, at)| at.elapsed() > age)
     }
 
+    /// Time in which the agent could not move does not count.
+    pub(super) fn put_off(&mut self, by: Duration) {
+        if let Some((_, at)) = &mut self.last {
+            *at += by;
+        }
+    }
+
     /// Puts the last sign of life into the record, not too often. A failure is not worth ending the run for.
     pub(super) fn note_progress(&mut self, session: &Session, number: u64) {
         if self.last_event_at == self.noted || self.noted_at.elapsed() < NOTE_EVERY {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::follow::Follower;
+use super::freeze::Freeze;
 use super::limits::Watched;
 use super::sweep::sweep;
 use super::{conclude, lease};
@@ -33,8 +34,9 @@ pub(super) fn watch(
     let lease = lease(session);
     let number = record.number;
     let token = record.claimed()?.token.clone();
-    let deadline = record.run.as_ref().and_then(Run::deadline_since_boot);
+    let mut deadline = record.run.as_ref().and_then(Run::deadline_since_boot);
     let mut renewed = session.clock.now();
+    let mut freeze = Freeze::default();
     let mut stopped = None;
     let mut exit = None;
     while stopped.is_none() {
@@ -43,6 +45,9 @@ pub(super) fn watch(
             break;
         }
         let now = session.clock.now();
+        let frozen_for = freeze.look(session, record);
+        deadline = deadline.map(|deadline| deadline + frozen_for);
+        follower.put_off(frozen_for);
         follower.catch_up(session)?;
         stopped = reason_to_stop(session, &follower, deadline, told);
         if watched.look() {
@@ -61,6 +66,7 @@ pub(super) fn watch(
         }
         follower.note_progress(session, number);
     }
+    freeze.lift(record);
     sweep(&token, running.pid(), &watched.group);
     if exit.is_none() {
         exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
