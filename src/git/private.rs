@@ -73,12 +73,17 @@ impl PrivateGit {
         }
     }
 
-    fn program(&self) -> Program {
+    pub(super) fn program(&self) -> Program {
         self.git
             .program(&self.dir)
             .env("GIT_DIR", self.dir.display().to_string())
-            .env("GIT_OBJECT_DIRECTORY", self.repository.common_dir().join("objects").display().to_string())
+            .env("GIT_OBJECT_DIRECTORY", self.shared_objects().display().to_string())
             .args(["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.logAllRefUpdates=false"])
+    }
+
+    /// Where the repository's objects are.
+    pub(super) fn shared_objects(&self) -> PathBuf {
+        self.repository.common_dir().join("objects")
     }
 
     fn run(&self, what: &str, args: &[&str]) -> Result<Finished> {
@@ -211,7 +216,7 @@ impl PrivateGit {
     }
 
     /// A folder for an index that only one command needs; swept if that command is killed.
-    fn scratch(&self) -> Result<tempfile::TempDir> {
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir> {
         let made = tempfile::Builder::new().prefix(durable::TEMP_PREFIX).tempdir_in(&self.dir);
         made.or_fail(Kind::CannotWrite, || {
             format!("cannot make a temporary folder in '{}'", self.dir.display())

@@ -20,10 +20,12 @@ use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
 use crate::process::{self, Program};
 use crate::record::{Liveness, Record, Run, Status};
+use crate::sandbox::Tier;
 use crate::session::Session;
 use crate::state::owner;
 
 mod conclude;
+mod confine;
 mod follow;
 mod launch;
 mod sweep;
@@ -109,15 +111,19 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 fn attempt(session: &Session, record: &Record) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let agent = Agent::configured(&session.loaded.config)?;
+    let tier = confine::choose(session)?;
     let ready = workspace::prepare(session, record)?;
-    let means = Means::find(session, record, &agent, &ready)?;
+    let means = Means::find(session, record, &agent, &ready, &tier)?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&told))
             .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
-    let record = enter(session, record, &agent, &ready)?;
-    let follower = Follower::open(session, &record, &agent, &ready)?;
+    let record = enter(session, record, &agent, &ready, &tier)?;
+    let mut follower = Follower::open(session, &record, &agent, &ready)?;
+    if let Tier::Broken { why } = &tier {
+        follower.tell(session, &format!("without a sandbox, because {why}"))?;
+    }
     let started = start(&record, &agent, &ready, means, &follower);
     let running = match started {
         Ok(running) => running,
@@ -137,7 +143,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
 }
 
 /// The record becomes in-progress, if it still is this claim's.
-fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Result<Record> {
+fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready, tier: &Tier) -> Result<Record> {
     let now = session.clock.now();
     let time = Duration::from_secs_f64(session.loaded.config.timeout_minutes() * 60.0);
     let deadline = u64::try_from((clock::since_boot() + time).as_millis()).unwrap_or(u64::MAX);
@@ -157,6 +163,7 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
             deadline: Some(now + time),
             deadline_since_boot_ms: Some(deadline),
             liveness: Some(Liveness::Working),
+            sandbox: Some(tier.name().to_owned()),
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
             session_id: Some(uuid::Uuid::new_v4().to_string()),

@@ -8,6 +8,7 @@ use crate::sanitize;
 use crate::session::Session;
 
 mod github;
+mod sandbox;
 mod surroundings;
 mod token;
 
@@ -59,7 +60,7 @@ impl Finding {
 type Tell<'a> = dyn FnMut(Finding) -> Result<()> + 'a;
 
 /// What is looked at, in this order. An error of a part is that nobody reads what it says.
-const PARTS: [fn(&Session, &mut Tell<'_>) -> Result<()>; 2] = [configuration, github::look];
+const PARTS: [fn(&Session, &mut Tell<'_>) -> Result<()>; 3] = [configuration, sandbox::look, github::look];
 
 /// Looks at everything.
 pub fn run(session: &Session) -> Result<Tally> {

@@ -1,6 +1,6 @@
 //! What follows from the end of a run: the evidence is completed from the repository, judged, and written down.
 
-use super::follow;
+use super::{confine, follow};
 use crate::agent::events::Final;
 use crate::agent::evidence::{self, Evidence};
 use crate::agent::profile::Agent;
@@ -24,17 +24,21 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         evidence.last = follow::last_word(session, record, agent.parser);
     }
     let mut head = None;
+    let mut unreadable = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.
     match gather(session, record, &agent, &evidence) {
         Ok((sha, commits)) => {
             head = Some(sha);
             evidence.commits = commits;
         }
-        Err(error) => session.complain(&error),
+        Err(error) => {
+            session.complain(&error);
+            unreadable = Some(format!("the branch cannot be read: {error}"));
+        }
     }
     let (mut outcome, mut why) = evidence::judge(agent.parser, &evidence);
-    if head.is_none() && outcome == Outcome::NoChange {
-        (outcome, why) = (Outcome::Crashed, "the branch cannot be read".to_owned());
+    if let Some(unreadable) = unreadable.filter(|_| outcome == Outcome::NoChange) {
+        (outcome, why) = (Outcome::Crashed, unreadable);
     }
     let why = session.redactor().redact(&sanitize::line(&why)).into_owned();
     let attempts = session.loaded.config.queue.retry_attempts;
@@ -75,6 +79,7 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
 /// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.
 fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence) -> Result<(String, u64)> {
     let (repository, private) = session.git()?;
+    confine::collect(session, record, &repository, &private)?;
     let mut head = workspace::head_of(&repository, record)?;
     let claim = record.claimed()?;
     let base = claim.base_sha.clone().unwrap_or_else(|| head.clone());

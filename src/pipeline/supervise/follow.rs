@@ -134,7 +134,7 @@ impl Follower {
     }
 
     /// One entry of the log: each of its lines begins with the time, so that logs can be merged.
-    fn tell(&mut self, session: &Session, text: &str) -> Result<()> {
+    pub(super) fn tell(&mut self, session: &Session, text: &str) -> Result<()> {
         let at = session.clock.now_exact().to_rfc3339_opts(SecondsFormat::Millis, true);
         let text = self.redactor.redact(text);
         let text = crate::sanitize::lines(&text);

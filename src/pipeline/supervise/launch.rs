@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::confine;
 use super::follow::Follower;
 use crate::agent::environment as seen;
 use crate::agent::profile::Agent;
@@ -12,6 +13,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::pipeline::workspace::{Ready, private_file};
 use crate::process::{self, Program, Running};
 use crate::record::Record;
+use crate::sandbox::{Tier, Wish, Wrapped};
 use crate::session::Session;
 
 /// What an agent is started with. Looked up before the attempt counts: a missing program, or a variable that the
@@ -19,15 +21,24 @@ use crate::session::Session;
 pub(super) struct Means {
     program: PathBuf,
     variables: BTreeMap<String, String>,
+    /// The sandbox; none where there is none.
+    sandbox: Option<Wish>,
 }
 
 impl Means {
-    pub(super) fn find(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
+    pub(super) fn find(
+        session: &Session,
+        record: &Record,
+        agent: &Agent,
+        ready: &Ready,
+        tier: &Tier,
+    ) -> Result<Self> {
         let environment = &session.environment;
         let program = process::find(agent.program(), &ready.worktree.path, environment)
             .map_err(|error| error.hint(format!("install it, or set agents.{}.command", agent.name)))?;
         let variables = seen::of_agent(environment, &session.loaded.config, agent, record, &ready.dot_env)?;
-        Ok(Self { program, variables })
+        let sandbox = confine::prepare(session, record, ready, tier)?;
+        Ok(Self { program, variables, sandbox })
     }
 }
 
@@ -44,12 +55,18 @@ pub(super) fn start(
     let prompt = &ready.paths.prompt;
     let prompt =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
+    let arguments = agent.arguments(&session_id, &ready.worktree.path);
+    let Means { program, variables, sandbox } = means;
+    let wrapped = match sandbox {
+        Some(sandbox) => sandbox.wrap(&program, &arguments, variables)?,
+        None => Wrapped { program, arguments, variables },
+    };
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     Program::new(launcher, &ready.worktree.path)
-        .args(["--launch".to_owned(), means.program.display().to_string()])
-        .args(agent.arguments(&session_id, &ready.worktree.path))
-        .envs(means.variables)
+        .args(["--launch".to_owned(), wrapped.program.display().to_string()])
+        .args(wrapped.arguments)
+        .envs(wrapped.variables)
         .stdin_file(prompt)
         .stdout_file(follower.raw_file()?)
         .stderr_file(private_file(&errors)?)
