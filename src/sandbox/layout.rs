@@ -104,11 +104,18 @@ impl Layout {
         }
     }
 
-    /// Hides a folder that would be seen inside one that is shown.
-    pub fn hide(&mut self, path: &Path) {
-        if self.shows(path) {
-            self.put(Mount::Empty { at: path.to_owned() });
+    /// Hides a folder or file, unless something is mounted at that very place: there is an empty folder then, which
+    /// cannot be written, so that who writes there is told that it has no effect.
+    pub fn hide(&mut self, path: &Path, is_file: bool) {
+        let hidden = matches!(self.over(path), Some(Mount::Empty { .. }));
+        if hidden || path.parent().is_none() || self.mounts.iter().any(|mount| mount.at() == path) {
+            return;
         }
+        self.put(match is_file {
+            // A device cannot be opened through such a mount: the file is there, and says nothing.
+            true => Mount::ReadOnly { from: PathBuf::from("/dev/null"), at: path.to_owned() },
+            false => Mount::Empty { at: path.to_owned() },
+        });
     }
 
     /// The mounts, each after what it goes over.
@@ -157,7 +164,14 @@ pub(super) fn arguments(layout: &Layout, network: Network, folder: &Path) -> Vec
     }
     say("--proc", &[Path::new("/proc")]);
     say("--dev", &[Path::new("/dev")]);
-    // The root is a folder in memory, which need not be written to either.
+    // bubblewrap takes care of what root could write of /proc, but for this: of core_pattern alone comes a program
+    // that the kernel starts outside of every sandbox.
+    say("--ro-bind", &[Path::new("/proc/sys"), Path::new("/proc/sys")]);
+    // Empty folders and the root are in memory; now that everything has its place in them, they stay as they are.
+    let empty = |mount: &&Mount| matches!(mount, Mount::Empty { .. });
+    for mount in layout.in_order().into_iter().filter(empty) {
+        say("--remount-ro", &[mount.at()]);
+    }
     say("--remount-ro", &[Path::new("/")]);
     say("--chdir", &[folder]);
     words.push("--".to_owned());
@@ -187,13 +201,14 @@ mod tests {
             writable("/p/home", "/home/me"),
             Mount::shown("/usr"),
             Mount::Link { to: "usr/bin".into(), at: "/bin".into() },
+            Mount::Empty { at: "/srv".into() },
         ]);
         let words = arguments(&layout, Network::None, Path::new("/home/me/w/one/repo")).join(" ");
         let expected = "--unshare-pid --unshare-ipc --unshare-uts --cap-drop ALL --unshare-net \
-            --ro-bind /usr /usr --symlink usr/bin /bin --bind /p/home /home/me \
+            --ro-bind /usr /usr --symlink usr/bin /bin --tmpfs /srv --bind /p/home /home/me \
             --ro-bind /p/git /home/me/repo/.git --bind /home/me/w/one/repo /home/me/w/one/repo \
             --bind /p/objects /home/me/repo/.git/objects \
-            --proc /proc --dev /dev --remount-ro / --chdir /home/me/w/one/repo --";
+            --proc /proc --dev /dev --ro-bind /proc/sys /proc/sys --remount-ro /srv --remount-ro / --chdir /home/me/w/one/repo --";
         assert_eq!(words, expected);
         assert!(!arguments(&layout, Network::Open, Path::new("/")).contains(&"--unshare-net".to_owned()));
     }
@@ -218,16 +233,21 @@ mod tests {
             assert_eq!(more, expected, "{path}");
         }
         let mut layout = start;
-        layout.hide(Path::new("/home/me/repo/.cq"));
-        assert_eq!(layout.mounts.len(), 2, "a private home does not hold it");
-        layout.put(Mount::shown("/home/me/repo"));
-        layout.hide(Path::new("/home/me/repo/.cq"));
-        assert_eq!(
-            layout.over(Path::new("/home/me/repo/.cq/stop")).unwrap().at(),
-            Path::new("/home/me/repo/.cq")
-        );
+        layout.put(Mount::shown("/home/me/src"));
+        for (path, is_file) in [
+            ("/home/me/src/repo", false),
+            ("/home/me/src/repo/.cq", false),
+            ("/home/me", false),
+            ("/", false),
+        ] {
+            layout.hide(Path::new(path), is_file);
+        }
+        layout.hide(Path::new("/home/me/src/file"), true);
+        let more: Vec<&str> = layout.mounts[3..].iter().map(|mount| mount.at().to_str().unwrap()).collect();
+        assert_eq!(more, ["/home/me/src/repo", "/home/me/src/file"]);
         assert!(
-            !layout.shows(Path::new("/home/me/repo/.cq")) && layout.shows(Path::new("/home/me/repo/src"))
+            !layout.shows(Path::new("/home/me/src/repo/.cq"))
+                && layout.shows(Path::new("/home/me/src/other"))
         );
     }
 

@@ -144,9 +144,11 @@ impl Wish {
     }
 
     fn hide(&self, layout: &mut Layout) {
-        for path in &self.hidden {
-            layout.hide(path);
-            layout.hide(&real(path));
+        let mut hidden: Vec<PathBuf> =
+            self.hidden.iter().flat_map(|path| [path.clone(), real(path)]).collect();
+        hidden.sort();
+        for path in hidden {
+            layout.hide(&path, path.is_file());
         }
     }
 }

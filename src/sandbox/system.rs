@@ -1,6 +1,6 @@
 //! The part of this machine that every sandbox shows: programs, libraries, settings; without what is secret of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::layout::{Layout, Mount};
 
@@ -59,11 +59,8 @@ pub(super) fn layout() -> Layout {
     }
     for path in SECRET.map(Path::new) {
         let Ok(about) = path.symlink_metadata() else { continue };
-        if about.is_dir() {
-            layout.put(Mount::Empty { at: path.to_owned() });
-        } else if about.is_file() {
-            // A device cannot be opened through such a mount: the file is there, and says nothing.
-            layout.put(Mount::ReadOnly { from: PathBuf::from("/dev/null"), at: path.to_owned() });
+        if about.is_dir() || about.is_file() {
+            layout.hide(path, about.is_file());
         }
     }
     if let Ok(real) = std::fs::canonicalize(RESOLVER) {

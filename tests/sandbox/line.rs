@@ -104,7 +104,7 @@ fn a_killed_supervisors_agent_is_ended_and_its_commits_are_collected() {
 #[test]
 fn nothing_outlives_a_sandbox() {
     let script = json!({"default": [
-        {"run": ["sh", "-c", "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; sleep 300' & done; echo $!"]},
+        {"run": ["sh", "-c", "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; sleep 300' >/dev/null 2>&1 & done; echo $!"]},
         {"leave_child": {"setsid": true, "double_fork": true}},
         {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
     ]});

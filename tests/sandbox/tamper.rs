@@ -11,7 +11,7 @@ const LATER: &str = "2199-01-01T00:00:00Z";
 
 /// Each tries to do a thing, and ends with 0 if that was done. They find the clone in `$clone`, another home's key
 /// in `$HOME`, the shared git directory in `$common`, another instance's branch in `$other`, a process in `$victim`.
-const ATTEMPTS: [(&str, &str); 34] = [
+const ATTEMPTS: [(&str, &str); 36] = [
     ("write the repository's settings", r#"git config --file "$common/config" core.pager "touch /tmp/x""#),
     ("write them past git", r#"echo "[core] pager = evil" >> "$common/config""#),
     ("plant a hook", r#"echo 'touch /tmp/x' > "$common/hooks/pre-push""#),
@@ -54,7 +54,12 @@ const ATTEMPTS: [(&str, &str); 34] = [
         r#"unshare -Urm sh -c 'umount "$0" || mount -o remount,bind,rw "$0"' "$common""#,
     ),
     ("bend its own pointer", "echo 'gitdir: /nonexistent' > .git || rm -f .git && test ! -e .git"),
-    ("write to the system", "touch /usr/bin/x || touch /etc/x || echo x > /proc/sys/kernel/core_pattern"),
+    ("write to the system", "test -w /usr/bin || test -w /etc/passwd || touch /new"),
+    (
+        "set the kernel",
+        "cat /proc/sys/kernel/core_pattern > /tmp/p && cat /tmp/p > /proc/sys/kernel/core_pattern",
+    ),
+    ("read what only root may", "cat /etc/shadow || ls /etc/ssh/*key"),
 ];
 
 /// Steps that try everything, and note in the agent's home how it went.
@@ -153,7 +158,7 @@ fn config(house: &House) -> String {
 fn without_a_sandbox_the_same_attempts_succeed() {
     let house = House::new(&Plan::default());
     let harmless = |name: &str| {
-        !["unmount", "mount", "system", "kill", "packs", "packed-refs", "pointer", "objects"]
+        !["mount", "system", "kernel", "only root", "kill", "packs", "packed-refs", "pointer", "objects"]
             .iter()
             .any(|word| name.contains(word))
     };

@@ -38,14 +38,15 @@ pub(super) fn prepare(
     let access = &loaded.config.sandbox_access;
     let workspaces = loaded.workspaces(&session.environment)?;
     let checkout = loaded.repository(&session.environment)?;
-    let hidden =
-        [session.state.dir(), &workspaces, &loaded.logs(), &loaded.root, &checkout, repository.common_dir()];
+    let mut hidden =
+        vec![workspaces, checkout, loaded.logs(), loaded.root.clone(), session.state.dir().to_owned()];
+    hidden.extend(loaded.file.clone());
     Ok(Some(Wish {
         bubblewrap: bubblewrap.clone(),
         private: sandbox.clone(),
         worktree: ready.worktree.path.clone(),
         repository: readable.chain(writable).collect(),
-        hidden: hidden.map(Path::to_owned).into(),
+        hidden,
         readable: named(session, &access.read, "sandboxAccess.read")?,
         writable: named(session, &access.write, "sandboxAccess.write")?,
         network: access.network,
