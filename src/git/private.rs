@@ -216,7 +216,7 @@ impl PrivateGit {
     }
 
     /// A folder for an index that only one command needs; swept if that command is killed.
-    pub(super) fn scratch(&self) -> Result<tempfile::TempDir> {
+    fn scratch(&self) -> Result<tempfile::TempDir> {
         let made = tempfile::Builder::new().prefix(durable::TEMP_PREFIX).tempdir_in(&self.dir);
         made.or_fail(Kind::CannotWrite, || {
             format!("cannot make a temporary folder in '{}'", self.dir.display())

@@ -132,7 +132,9 @@ impl Quarantine {
         match repository.resolve(&full)? {
             Some(now) if now == head => {}
             Some(now) if now == before => {
-                private.take_over(&self.git_dir().join("objects"), &head, &before)?;
+                let scratch = self.empty_scratch()?;
+                private.take_over(&self.git_dir().join("objects"), &head, &before, &scratch)?;
+                self.empty_scratch()?;
                 private.refresh_index(index, &head)?;
                 repository.move_ref(&full, &before, &head)?;
             }
@@ -142,6 +144,17 @@ impl Quarantine {
             }
         }
         durable::replace(&self.note(), head.as_bytes())
+    }
+
+    /// A folder for what a collection needs on its way; one that was killed left it full.
+    fn empty_scratch(&self) -> Result<PathBuf> {
+        let scratch = self.dir.join("scratch");
+        if scratch.is_dir() {
+            std::fs::remove_dir_all(&scratch)
+                .or_fail(Kind::CannotWrite, || format!("cannot empty '{}'", scratch.display()))?;
+        }
+        make_private(&scratch)?;
+        Ok(scratch)
     }
 
     /// The end of the branch as the agent left it; none where it removed the branch.

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::shown::open_plain;
 use super::{LOCAL_DEADLINE, PrivateGit, complaint};
@@ -19,27 +19,15 @@ const HEADER: usize = 12;
 
 impl PrivateGit {
     /// Takes over the commit `head` and what it needs beyond `base`, from an object directory that an agent wrote.
-    pub(super) fn take_over(&self, objects: &Path, head: &str, base: &str) -> Result<()> {
-        let scratch = self.scratch()?;
-        let staged = scratch.path().join("objects");
-        make_private(&staged.join("info"))?;
-        let shared = self.shared_objects();
-        let borrowed = format!("{}\n", shared.display());
-        durable::replace_cheaply(&staged.join("info/alternates"), borrowed.as_bytes())?;
+    /// `scratch` is an empty folder.
+    pub(super) fn take_over(&self, objects: &Path, head: &str, base: &str, scratch: &Path) -> Result<()> {
+        let staged = self.beside_shared(&scratch.join("staged"))?;
         self.stage(objects, &staged)?;
 
-        let pack = scratch.path().join("new.pack");
+        let pack = scratch.join("new.pack");
         let made = self
             .program()
-            .args([
-                "-c",
-                "pack.threads=1",
-                "pack-objects",
-                "--revs",
-                "--stdout",
-                "--quiet",
-                "--delta-base-offset",
-            ])
+            .args(["-c", "pack.threads=1", "pack-objects", "--revs", "--stdout", "--quiet"])
             .env("GIT_OBJECT_DIRECTORY", staged.display().to_string())
             .stdin_bytes(format!("{head}\n^{base}\n"))
             .stdout_file(create(&pack)?)
@@ -53,7 +41,10 @@ impl PrivateGit {
         if header[8..] != [0; 4] {
             // Where objects are missing on purpose, links cannot be followed.
             let check = if self.is_partial() { "--fsck-objects" } else { "--strict" };
-            self.index(&shared, &pack, &[check], "take over the agent's commits")?;
+            let what = "take over the agent's commits";
+            // First beside the repository: git leaves half a pack where it finds something wrong.
+            self.index(&self.beside_shared(&scratch.join("checked"))?, &pack, &[check], what)?;
+            self.index(&self.shared_objects(), &pack, &[], what)?;
         }
         if self.resolve(head)?.as_deref() != Some(head) {
             return Err(Error::new(
@@ -62,6 +53,14 @@ impl PrivateGit {
             ));
         }
         Ok(())
+    }
+
+    /// Makes an empty object directory that borrows from the repository, and from nobody else.
+    fn beside_shared(&self, folder: &Path) -> Result<PathBuf> {
+        make_private(&folder.join("info"))?;
+        let borrowed = format!("{}\n", self.shared_objects().display());
+        durable::replace_cheaply(&folder.join("info/alternates"), borrowed.as_bytes())?;
+        Ok(folder.to_owned())
     }
 
     /// Copies objects and packs.
@@ -84,7 +83,9 @@ impl PrivateGit {
         if !packs.symlink_metadata().is_ok_and(|about| about.is_dir()) {
             return Ok(());
         }
-        let is_pack = |name: &&String| name.starts_with("pack-") && name.ends_with(".pack");
+        let is_pack = |name: &&String| {
+            name.starts_with("pack-") && Path::new(name).extension().is_some_and(|end| end == "pack")
+        };
         for name in names(&packs).iter().filter(is_pack) {
             // A pack that cannot be read holds nothing; what is needed of it will be missing.
             let _ = self.index(to, &packs.join(name), &[], "read the agent's packs");

@@ -111,11 +111,10 @@ impl Layout {
         if hidden || path.parent().is_none() || self.mounts.iter().any(|mount| mount.at() == path) {
             return;
         }
-        self.put(match is_file {
-            // A device cannot be opened through such a mount: the file is there, and says nothing.
-            true => Mount::ReadOnly { from: PathBuf::from("/dev/null"), at: path.to_owned() },
-            false => Mount::Empty { at: path.to_owned() },
-        });
+        let at = path.to_owned();
+        // A device cannot be opened through such a mount: the file is there, and says nothing.
+        let file = |at| Mount::ReadOnly { from: PathBuf::from("/dev/null"), at };
+        self.put(if is_file { file(at) } else { Mount::Empty { at } });
     }
 
     /// The mounts, each after what it goes over.

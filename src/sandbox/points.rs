@@ -27,13 +27,13 @@ pub(super) fn make(folder: &Path, place: &Path, as_folder: bool) -> Result<()> {
         path.push(part);
         let wants_folder = number < last || as_folder;
         let failed = || format!("cannot make '{}'", path.display());
-        match path.symlink_metadata() {
-            Ok(about) if wants_folder && about.is_dir() || !wants_folder && about.is_file() => continue,
-            Ok(about) if about.is_dir() => {
-                std::fs::remove_dir_all(&path).or_fail(Kind::CannotWrite, failed)?
-            }
-            Ok(_) => std::fs::remove_file(&path).or_fail(Kind::CannotWrite, failed)?,
-            Err(_) => {}
+        let there = path.symlink_metadata().ok();
+        if there.as_ref().is_some_and(|about| if wants_folder { about.is_dir() } else { about.is_file() }) {
+            continue;
+        }
+        if let Some(about) = there {
+            let remove = if about.is_dir() { std::fs::remove_dir_all } else { std::fs::remove_file };
+            remove(&path).or_fail(Kind::CannotWrite, failed)?;
         }
         if wants_folder {
             make_private(&path)?;

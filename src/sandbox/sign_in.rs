@@ -89,7 +89,13 @@ mod tests {
 
     #[test]
     fn an_agent_gets_its_own_sign_in_and_nobody_elses() {
-        let cases: [(&str, &[(&str, &str)], &[&str], &[&str]); 6] = [
+        type Case = (
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            &'static [&'static str],
+            &'static [&'static str],
+        );
+        let cases: [Case; 6] = [
             (
                 "claude",
                 &[],

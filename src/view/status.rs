@@ -76,7 +76,9 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
         let capacity = session.loaded.config.capacity();
         session.note(&format!("{active} of {capacity} places taken, {} in flight", records.len()));
-        sandboxes(&records).iter().for_each(|line| session.note(line));
+        for line in sandboxes(&records) {
+            session.note(&line);
+        }
     }
     if !only.is_empty() && shown.is_empty() {
         return Err(Error::new(Kind::Failed, format!("nothing in flight is called {}", only.join(" or "))));

@@ -65,18 +65,19 @@ fn attempts_go_on_from_one_another() {
 fn a_killed_supervisors_agent_is_ended_and_its_commits_are_collected() {
     let script = json!({"default": [
         {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
-        {"leave_child": {"setsid": true, "double_fork": true}}, {"hang_after_result": true},
+        {"leave_child": {"setsid": true, "double_fork": true}},
+        // Without the marker; only its namespace gives it away.
+        {"run": ["sh", "-c", "env -i setsid /bin/sleep 86413.5 >/dev/null 2>&1 &"]},
+        {"hang_after_result": true},
     ]});
     let Some(house) = sandboxed("a killed supervisor", script) else { return };
     house.claim(1);
     let record = house.cq("spawn").args(["1"]).run().quietly().record();
     let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
     until("the agent's result", || {
-        house.log(1).contains("result").then_some(()).or_else(|| {
-            let logs = fs::read_dir(house.clone().join("logs/claude-instance-1")).unwrap().flatten();
-            let mut texts = logs.filter_map(|entry| fs::read_to_string(entry.path()).ok());
-            texts.any(|text| text.contains("\"type\":\"result\"")).then_some(())
-        })
+        let logs = fs::read_dir(house.clone().join("logs/claude-instance-1")).unwrap().flatten();
+        let mut texts = logs.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        texts.any(|text| text.contains("\"type\":\"result\"")).then_some(())
     });
     let pid = record["run"]["supervisor"]["pid"].to_string();
     house.program("kill").args(["-KILL", &pid]).run().quietly();
@@ -88,16 +89,25 @@ fn a_killed_supervisors_agent_is_ended_and_its_commits_are_collected() {
         House::processes_with(&claim).len() >= 3,
         "bubblewrap, the agent and its child are found from outside"
     );
+    assert_eq!(sleepers(), 1);
     let branch = record["claim"]["branch"].as_str().unwrap();
     let head = format!("refs/heads/{branch}");
     assert_eq!(house.git(&["rev-parse", &head]), house.git(&["rev-parse", "main"]), "in quarantine");
     house.cq("monitor").run().good();
     assert!(House::processes_with(&claim).is_empty());
+    until("the end of what has no marker", || (sleepers() == 0).then_some(()));
     assert_eq!(house.record(1)["status"], "testing");
     assert_eq!(house.git(&["log", "--format=%s", &format!("main..{branch}")]), "Add a file");
     house.shell("cq-gate 1 | cq-pr").run().quietly();
     assert_eq!(house.lab.pulls().len(), 1);
     assert_sound(&house);
+}
+
+/// How many processes there are of the one that has no marker.
+fn sleepers() -> usize {
+    let lines = fs::read_dir("/proc").unwrap().flatten();
+    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.as_slice() == b"/bin/sleep\x0086413.5\x00").count()
 }
 
 /// Whatever an agent leaves behind ends with it.

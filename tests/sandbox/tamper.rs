@@ -34,7 +34,7 @@ const ATTEMPTS: [(&str, &str); 36] = [
     ("stop cq", r#"mkdir -p "$clone/.cq" && echo '{}' > "$clone/.cq/stop""#),
     ("read another workspace", r#"ls "$clone/workspaces/claude-instance-2""#),
     ("write in another workspace", r#"touch "$clone/workspaces/claude-instance-2/widgets/x""#),
-    ("read the prompt's folder", r#"cat ../prompt.md ../.env"#),
+    ("read the prompt's folder", "cat ../prompt.md ../.env"),
     ("read an ssh key", r#"cat "$HOME/.ssh/id_ed25519""#),
     (
         "read tokens",
