@@ -9,6 +9,7 @@
 //! 3. [`session`]: what a running command has at hand. [`input`]: records on their way in.
 //! 4. [`agent`]: how agents are started, understood and judged. [`github`]: the one HTTP client.
 //!    [`claims`]: one winner per issue. [`git`]: the only place that starts git. [`limits`]: what an agent may use.
+//!    [`sandbox`]: what it sees.
 //! 5. [`state`]: the only place for locks and durable writes. [`config`]. [`schema`]: what the files look like.
 //! 6. [`record`]: the record and its lifecycle, pure.
 //! 7. The edges of the process, each the only place of its kind: [`process`] (programs), [`output`] (stdout and
@@ -32,6 +33,7 @@ pub mod pipeline;
 pub mod process;
 pub mod record;
 pub mod redact;
+pub mod sandbox;
 pub mod sanitize;
 pub mod schema;
 pub mod session;

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 7] = [
     &["cli"],
     &["pipeline", "upkeep", "view", "lab"],
     &["session", "input"],
-    &["agent", "github", "claims", "git", "limits"],
+    &["agent", "github", "claims", "git", "limits", "sandbox"],
     &["state", "config", "schema"],
     &["record"],
     &["process", "output", "environment", "clock", "redact", "sanitize", "visible", "error"],

@@ -14,10 +14,14 @@ use crate::error::{Error, Kind, Result};
 use crate::process::{self, Finished, Program};
 
 mod private;
+mod quarantine;
 mod remote;
 mod repository;
+mod shown;
+mod taken;
 
 pub use private::{Identity, PrivateGit};
+pub use quarantine::{Quarantine, Stand};
 pub use remote::Remote;
 pub use repository::{Repository, Worktree};
 

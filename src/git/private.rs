@@ -73,12 +73,17 @@ impl PrivateGit {
         }
     }
 
-    fn program(&self) -> Program {
+    pub(super) fn program(&self) -> Program {
         self.git
             .program(&self.dir)
             .env("GIT_DIR", self.dir.display().to_string())
-            .env("GIT_OBJECT_DIRECTORY", self.repository.common_dir().join("objects").display().to_string())
+            .env("GIT_OBJECT_DIRECTORY", self.shared_objects().display().to_string())
             .args(["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.logAllRefUpdates=false"])
+    }
+
+    /// Where the repository's objects are.
+    pub(super) fn shared_objects(&self) -> PathBuf {
+        self.repository.common_dir().join("objects")
     }
 
     fn run(&self, what: &str, args: &[&str]) -> Result<Finished> {

@@ -62,7 +62,7 @@ impl Repository {
         &self.common_dir
     }
 
-    fn run(&self, args: &[&str]) -> Result<Finished> {
+    pub(super) fn run(&self, args: &[&str]) -> Result<Finished> {
         let exact = self.common_dir.parent().unwrap_or(&self.common_dir);
         self.git
             .program(&self.common_dir)
@@ -96,6 +96,12 @@ impl Repository {
     /// Points a ref at a commit.
     pub fn set_ref(&self, name: &str, sha: &str) -> Result<()> {
         let done = self.run(&["update-ref", "--no-deref", name, sha])?;
+        if done.success() { Ok(()) } else { Err(complaint(&format!("set '{name}'"), &done)) }
+    }
+
+    /// Points a ref at another commit, if it still points to `old`.
+    pub fn move_ref(&self, name: &str, old: &str, new: &str) -> Result<()> {
+        let done = self.run(&["update-ref", "--no-deref", name, new, old])?;
         if done.success() { Ok(()) } else { Err(complaint(&format!("set '{name}'"), &done)) }
     }
 

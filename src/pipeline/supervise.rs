@@ -23,11 +23,13 @@ use crate::limits::Group;
 use crate::output;
 use crate::process::{self, Program};
 use crate::record::{Liveness, Record, Run, Status};
+use crate::sandbox::Tier;
 use crate::session::Session;
 use crate::state::owner;
 
 mod allowance;
 mod conclude;
+mod confine;
 mod follow;
 mod freeze;
 mod launch;
@@ -120,20 +122,24 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 fn attempt(session: &Session, record: &Record) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let agent = Agent::configured(&session.loaded.config)?;
+    let tier = confine::choose(session)?;
     allowance::ask(session, record, &agent)?;
     let ready = workspace::prepare(session, record)?;
     welcome::refuse_unless(session, &ready.base_sha)?;
-    let means = Means::find(session, record, &agent, &ready)?;
+    let means = Means::find(session, record, &agent, &ready, &tier)?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&told))
             .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
     let mut group = limits::make(session, record)?;
-    let record = enter(session, record, &agent, &ready, &group).inspect_err(|_| {
+    let record = enter(session, record, &agent, &ready, &group, &tier).inspect_err(|_| {
         group.remove();
     })?;
     let mut follower = Follower::open(session, &record, &agent, &ready)?;
+    if let Tier::Broken { why } = &tier {
+        follower.tell(session, &format!("without a sandbox, because {why}"))?;
+    }
     let started = start(session, &record, &agent, &ready, &means, &follower, &mut group);
     let running = match started {
         Ok(running) => running,
@@ -155,7 +161,14 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
 }
 
 /// The record becomes in-progress, if it still is this claim's.
-fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready, group: &Group) -> Result<Record> {
+fn enter(
+    session: &Session,
+    wanted: &Record,
+    agent: &Agent,
+    ready: &Ready,
+    group: &Group,
+    tier: &Tier,
+) -> Result<Record> {
     let now = session.clock.now();
     let time = Duration::from_secs_f64(session.loaded.config.timeout_minutes() * 60.0);
     let deadline = u64::try_from((clock::since_boot() + time).as_millis()).unwrap_or(u64::MAX);
@@ -177,6 +190,7 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready, group
             deadline_since_boot_ms: Some(deadline),
             liveness: Some(Liveness::Working),
             limits: Some(group.in_record()),
+            sandbox: Some(tier.name().to_owned()),
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
             session_id: Some(uuid::Uuid::new_v4().to_string()),

@@ -26,12 +26,14 @@ pub(crate) struct Paths {
     pub(crate) prompt: PathBuf,
     /// The redacted log.
     pub(crate) log: PathBuf,
+    /// What a sandboxed agent has to itself.
+    pub(crate) sandbox: PathBuf,
     /// Outside the workspace: raw output, the supervisor's own words, the logs of checks.
     pub(crate) raw: PathBuf,
 }
 
 /// Files beside the worktree, whose names a repository could have too.
-const RESERVED: [&str; 4] = [".env", "prompt.md", "claude.log", "gate"];
+const RESERVED: [&str; 5] = [".env", "prompt.md", "claude.log", "gate", ".sandbox"];
 
 impl Paths {
     /// Those of a claimed record.
@@ -45,6 +47,7 @@ impl Paths {
             dot_env: dir.join(".env"),
             prompt: dir.join("prompt.md"),
             log: dir.join("claude.log"),
+            sandbox: dir.join(".sandbox"),
             raw: session.loaded.logs().join(instance),
             dir,
         })

@@ -12,6 +12,7 @@ mod github;
 mod grounds;
 mod limits;
 mod programs;
+mod sandbox;
 mod state;
 mod surroundings;
 mod token;
@@ -77,13 +78,14 @@ type Tell<'a> = dyn FnMut(Finding) -> Result<()> + 'a;
 type Part = fn(&Session, &Wish, &mut Tell<'_>) -> Result<()>;
 
 /// What is looked at, in this order. An error of a part is that nobody reads what it says.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     |session, _, tell| configuration(session, tell),
     |session, _, tell| programs::git(session, tell),
     |session, _, tell| programs::agents(session, tell),
     |session, _, tell| grounds::templates(session, tell),
     |session, _, tell| grounds::disk(session, tell),
     |session, _, tell| limits::look(session, tell),
+    |session, _, tell| sandbox::look(session, tell),
     |session, wish, tell| state::look(session, wish.repair, tell),
     |session, wish, tell| workspaces::look(session, &wish.instances, tell),
     |session, _, tell| grounds::policy(session, tell),

@@ -77,6 +77,9 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
         let mechanisms = mechanisms(&records);
         session
             .note(&format!("{active} of {capacity} places taken, {} in flight{mechanisms}", records.len()));
+        for line in sandboxes(&records) {
+            session.note(&line);
+        }
     }
     if !only.is_empty() && shown.is_empty() {
         return Err(Error::new(Kind::Failed, format!("nothing in flight is called {}", only.join(" or "))));
@@ -117,6 +120,25 @@ fn in_the_way(session: &Session, tally: &mut Tally) -> Result<()> {
 
 fn is_running(record: &Record) -> bool {
     record.status == Some(Status::InProgress)
+}
+
+/// In which sandboxes agents are at work.
+fn sandboxes(records: &[Record]) -> Vec<String> {
+    let at_work = |tier: &str| {
+        let runs = records.iter().filter(|record| is_running(record));
+        let tiers = runs.filter_map(|record| record.run.as_ref()?.sandbox.as_deref());
+        tiers.filter(|this| *this == tier).count()
+    };
+    let words = [
+        ("bubblewrap", "in a sandbox (bubblewrap)"),
+        ("none", "without a sandbox: what this account can reach, so can they; cq-doctor says more"),
+    ];
+    let line = |(tier, words): (&str, &str)| match at_work(tier) {
+        0 => None,
+        1 => Some(format!("1 agent {words}")),
+        more => Some(format!("{more} agents {words}")),
+    };
+    words.into_iter().filter_map(line).collect()
 }
 
 fn row(record: &Record, now: Timestamp) -> Vec<String> {
@@ -172,6 +194,16 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
     told.extend(record.history.last().map(|last| format!("since {}: {}", stamp(last.at), last.why)));
     let not_before = record.claim.as_ref().and_then(|claim| claim.not_before);
     let held = session.state.is_held(record.instance())?;
+    if record.status == Some(Status::InProgress) {
+        told.extend(match record.run.as_ref().and_then(|run| run.sandbox.as_deref()) {
+            Some("bubblewrap") => Some(
+                "its agent is in a sandbox (bubblewrap): it can write its worktree and its branch, little else"
+                    .to_owned(),
+            ),
+            Some("none") => Some("its agent is in no sandbox: it can reach what this account can".to_owned()),
+            _ => None,
+        });
+    }
     match record.status {
         Some(Status::Queued) => match not_before {
             Some(at) if at > now => told.push(format!("it may start in {}", span((at - now).num_seconds()))),

@@ -102,6 +102,8 @@ impl House {
             config["limits"]["freeDiskMegabytes"] = json!(0);
             config["agents"]["claude"]["command"] = json!(agent);
             config["qualityGates"] = plan.gates.clone();
+            // Scripted agents write where tests look. What a sandbox does is shown by tests/sandbox.
+            config["sandbox"] = json!("none");
         });
         house
     }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::{allowance, follow, limits, rest};
+use super::{allowance, confine, follow, limits, rest};
 use crate::agent::budget;
 use crate::agent::events::Final;
 use crate::agent::evidence::{self, Evidence};
@@ -34,17 +34,21 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     }
     evidence.complaint = complaint(session, record);
     let mut head = None;
+    let mut unreadable = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.
     match gather(session, record, &agent, &evidence) {
         Ok((sha, commits)) => {
             head = Some(sha);
             evidence.commits = commits;
         }
-        Err(error) => session.complain(&error),
+        Err(error) => {
+            session.complain(&error);
+            unreadable = Some(format!("the branch cannot be read: {error}"));
+        }
     }
     let (mut outcome, mut why) = evidence::judge(agent.parser, &evidence);
-    if head.is_none() && outcome == Outcome::NoChange {
-        (outcome, why) = (Outcome::Crashed, "the branch cannot be read".to_owned());
+    if let Some(unreadable) = unreadable.filter(|_| outcome == Outcome::NoChange) {
+        (outcome, why) = (Outcome::Crashed, unreadable);
     }
     let memory = limits::memory_of(record);
     (outcome, why) = memory.judged(outcome, why);
@@ -126,6 +130,7 @@ fn complaint(session: &Session, record: &Record) -> Option<String> {
 /// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.
 fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence) -> Result<(String, u64)> {
     let (repository, private) = session.git()?;
+    confine::collect(session, record, &repository, &private)?;
     let mut head = workspace::head_of(&repository, record)?;
     let claim = record.claimed()?;
     let base = claim.base_sha.clone().unwrap_or_else(|| head.clone());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::confine;
 use super::follow::Follower;
 use crate::agent::environment as seen;
 use crate::agent::profile::Agent;
@@ -13,6 +14,7 @@ use crate::limits::{self, Entry, Group};
 use crate::pipeline::workspace::{Ready, private_file};
 use crate::process::{self, Program, Running};
 use crate::record::Record;
+use crate::sandbox::{Tier, Wish, Wrapped};
 use crate::session::Session;
 
 /// What an agent is started with. Looked up before the attempt counts: a missing program, or a variable that the
@@ -20,15 +22,24 @@ use crate::session::Session;
 pub(super) struct Means {
     program: PathBuf,
     variables: BTreeMap<String, String>,
+    /// The sandbox; none where there is none.
+    sandbox: Option<Wish>,
 }
 
 impl Means {
-    pub(super) fn find(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
+    pub(super) fn find(
+        session: &Session,
+        record: &Record,
+        agent: &Agent,
+        ready: &Ready,
+        tier: &Tier,
+    ) -> Result<Self> {
         let environment = &session.environment;
         let program = process::find(agent.program(), &ready.worktree.path, environment)
             .map_err(|error| error.hint(format!("install it, or set agents.{}.command", agent.name)))?;
         let variables = seen::of_agent(environment, &session.loaded.config, agent, record, &ready.dot_env)?;
-        Ok(Self { program, variables })
+        let sandbox = confine::prepare(session, record, ready, tier)?;
+        Ok(Self { program, variables, sandbox })
     }
 }
 
@@ -65,19 +76,25 @@ fn start_through(
     let prompt = &ready.paths.prompt;
     let prompt =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
+    let arguments = agent.arguments(&session_id, &ready.worktree.path);
+    let Means { program, variables, sandbox } = means;
+    let wrapped = match sandbox {
+        Some(sandbox) => sandbox.wrap(program, &arguments, variables.clone())?,
+        None => Wrapped { program: program.clone(), arguments, variables: variables.clone() },
+    };
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     let mut words = entry.through;
     words.push(launcher.display().to_string());
     words.extend(entry.launcher);
-    let foreign = entry.forget.into_iter().filter(|name| !means.variables.contains_key(*name));
+    let foreign = entry.forget.into_iter().filter(|name| !variables.contains_key(*name));
     words.extend(foreign.flat_map(|name| ["--forget".to_owned(), name.to_owned()]));
     let first = words.remove(0);
     Program::new(first, &ready.worktree.path)
         .args(words)
-        .args(["--launch".to_owned(), means.program.display().to_string()])
-        .args(agent.arguments(&session_id, &ready.worktree.path))
-        .envs(means.variables.clone())
+        .args(["--launch".to_owned(), wrapped.program.display().to_string()])
+        .args(wrapped.arguments)
+        .envs(wrapped.variables)
         .envs(entry.variables)
         .stdin_file(prompt)
         .stdout_file(follower.raw_file()?)

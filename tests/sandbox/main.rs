@@ -1,0 +1,54 @@
+//! Agents in a sandbox, end to end: what they cannot reach, what they cannot break, and that their work gets out.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test starts programs itself, and may panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod account;
+mod collect;
+mod line;
+mod tamper;
+mod tiers;
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::house::{House, Plan};
+use support::skip::skip;
+
+/// A house whose agents are in a sandbox, or a skipped test.
+fn sandboxed(test: &str, script: Value) -> Option<House> {
+    let tried = Command::new("bwrap")
+        .args(["--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--dev", "/dev", "true"])
+        .output();
+    match tried {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            skip(
+                test,
+                &format!("bubblewrap does not work here: {}", String::from_utf8_lossy(&output.stderr)),
+            );
+            return None;
+        }
+        Err(error) => {
+            skip(test, &format!("bubblewrap cannot be started: {error}"));
+            return None;
+        }
+    }
+    let house = House::new(&Plan { script, ..Plan::default() });
+    house.configure(|config| config["sandbox"] = json!("required"));
+    Some(house)
+}
+
+/// What git itself finds wrong with the owner's repository: nothing.
+#[track_caller]
+fn assert_sound(house: &House) {
+    let found = house.program("git").args(["fsck", "--full", "--strict"]).run().good();
+    let wrong = |line: &&str| !line.starts_with("dangling ");
+    let wrong: Vec<&str> = found.stdout.lines().filter(wrong).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
