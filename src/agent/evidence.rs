@@ -20,6 +20,8 @@ pub enum Stopped {
     Lingered,
     /// The supervisor itself was told to end (a shutdown, an interrupt).
     Interrupted,
+    /// Not ended for it, but found then: the repository around the worktree is not what it was.
+    Tampered,
 }
 
 /// What is known when a run is over.
@@ -44,6 +46,9 @@ pub fn judge(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
         Some(Stopped::TimedOut) => return (Outcome::TimedOut, "the time was up".to_owned()),
         Some(Stopped::Cancelled) => return (Outcome::Cancelled, "stopped by the operator".to_owned()),
         Some(Stopped::LostClaim) => return (Outcome::LostClaim, "the claim was lost".to_owned()),
+        Some(Stopped::Tampered) => {
+            return (Outcome::Tampered, "the repository around the worktree was changed".to_owned());
+        }
         Some(Stopped::Interrupted) => return (Outcome::Crashed, "interrupted".to_owned()),
         Some(Stopped::Lingered) | None => {}
     }
@@ -144,6 +149,7 @@ mod tests {
             (claude, Some(0), last(false, None, "NEEDS-INFO: which?"), None, 0, Outcome::NeedsInfo),
             (claude, Some(143), None, Some(Stopped::Cancelled), 1, Outcome::Cancelled),
             (claude, Some(143), None, Some(Stopped::LostClaim), 1, Outcome::LostClaim),
+            (claude, Some(0), last(false, None, "ok"), Some(Stopped::Tampered), 1, Outcome::Tampered),
             (plain, Some(0), None, None, 1, Outcome::Success),
             (plain, Some(0), None, None, 0, Outcome::NoChange),
             (plain, Some(3), None, None, 1, Outcome::AgentError),

@@ -16,6 +16,7 @@ use crate::process::{self, Finished, Program};
 mod private;
 mod remote;
 mod repository;
+pub mod tamper;
 
 pub use private::{Identity, PrivateGit};
 pub use remote::Remote;

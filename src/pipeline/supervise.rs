@@ -116,6 +116,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         signal_hook::flag::register(signal, Arc::clone(&told))
             .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
+    workspace::guard::begin(session, record, &ready)?;
     let record = enter(session, record, &agent, &ready)?;
     let follower = Follower::open(session, &record, &agent, &ready)?;
     let started = start(&record, &agent, &ready, means, &follower);

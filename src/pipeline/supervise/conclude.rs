@@ -2,18 +2,20 @@
 
 use super::follow;
 use crate::agent::events::Final;
-use crate::agent::evidence::{self, Evidence};
+use crate::agent::evidence::{self, Evidence, Stopped};
 use crate::agent::profile::Agent;
 use crate::claims;
 use crate::error::{Error, Kind, Result};
 use crate::git::Identity;
-use crate::pipeline::workspace::{self, Paths};
+use crate::pipeline::workspace::{self, Paths, guard};
 use crate::record::retry::Next;
 use crate::record::{Outcome, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::events::Event;
 
+/// Of the changes to the repository, so many are named.
+const MOST_CHANGES: usize = 6;
 /// The agent's last words, in the record: at most so many characters.
 const LONGEST_SUMMARY: usize = 4_000;
 
@@ -22,6 +24,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     let agent = Agent::configured(&session.loaded.config)?;
     if evidence.last.is_none() {
         evidence.last = follow::last_word(session, record, agent.parser);
+    }
+    let tampered = tampered(session, record)?;
+    if tampered.is_some() {
+        evidence.stopped = Some(Stopped::Tampered);
     }
     let mut head = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.
@@ -35,6 +41,9 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     let (mut outcome, mut why) = evidence::judge(agent.parser, &evidence);
     if head.is_none() && outcome == Outcome::NoChange {
         (outcome, why) = (Outcome::Crashed, "the branch cannot be read".to_owned());
+    }
+    if let Some(found) = tampered {
+        why = found;
     }
     let why = session.redactor().redact(&sanitize::line(&why)).into_owned();
     let attempts = session.loaded.config.queue.retry_attempts;
@@ -70,6 +79,33 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         session.state.log(&event)?;
     }
     Ok(ended)
+}
+
+/// Looks whether the repository around the worktree is as it was, puts back what is not, and says what that was.
+/// Where it cannot be compared or put back, nothing that came of the run is to be trusted either.
+fn tampered(session: &Session, record: &Record) -> Result<Option<String>> {
+    let (why, kept) = match guard::end(session, record) {
+        Ok(None) => return Ok(None),
+        // Somebody holds the lock, or is writing: whoever looks at the record next tries again.
+        Err(error) if matches!(error.kind, Kind::TryAgain) => return Err(error),
+        Err(error) => (format!("the repository around the worktree cannot be compared: {error}"), None),
+        Ok(Some(found)) => {
+            let more = found.changes.len().saturating_sub(MOST_CHANGES);
+            let named = found.changes[..found.changes.len() - more].join(", ");
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let then = if found.restored { "put back" } else { "not all of it could be put back" };
+            (format!("changed in the repository: {named}{more} ({then})"), Some(found.kept))
+        }
+    };
+    let why = sanitize::line(&why).into_owned();
+    let event = Event::about(&session.state, "tampered", record.number)
+        .with("instance", record.instance())
+        .with("why", session.redactor().redact(&why).into_owned());
+    session.state.log(&match kept {
+        Some(kept) => event.with("kept", kept.display().to_string()),
+        None => event,
+    })?;
+    Ok(Some(why))
 }
 
 /// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.

@@ -1,0 +1,14 @@
+//! What stands between an agent and the repository: traps in the shared `.git`, tampering, clones, and how fresh
+//! workspaces come about.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test starts programs itself, and may panic"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod tampering;
+
+use support::house::{House, Plan};
