@@ -33,8 +33,11 @@ const FILES: [&str; 6] = [
 ];
 /// Folders that lead to them: a link in the place of one leads elsewhere.
 const FOLDERS: [&str; 5] = ["info", "objects", "objects/info", "worktrees", "modules"];
-/// Files of each worktree's administrative folder. `gitdir` is not among them: the owner may move a worktree.
-const OF_WORKTREE: [&str; 2] = ["commondir", "config.worktree"];
+/// Parts of each worktree's administrative folder. `gitdir` is not among them: the owner may move a worktree. The last
+/// two make it a repository by itself, which no worktree's is.
+const OF_WORKTREE: [&str; 4] = [COMMON_DIR, "config.worktree", "config", "objects"];
+/// Without it a worktree is half made, or half removed.
+const COMMON_DIR: &str = "commondir";
 /// Git directories of submodules lie below `modules`, at any depth, and these are parts of one.
 const NO_MODULES: [&str; 6] = ["hooks", "info", "lfs", "logs", "objects", "refs"];
 /// Modules within modules, folders within `hooks`: no repository goes deeper.
@@ -258,11 +261,9 @@ pub fn changes(
             continue;
         }
         let folder = |thing: Option<&Thing>| matches!(thing, None | Some(Thing::Folder));
-        if folder(was) && folder(is) && !path.ends_with("hooks") {
-            continue;
-        }
-        // An empty folder of hooks that came, or went, holds nothing.
-        if was.is_none() && is == Some(&Thing::Folder) {
+        // A folder that came holds nothing that is not found by itself; of those that went, only hooks matter.
+        let matters = if is.is_none() { path.ends_with("hooks") } else { is_of_worktree(path, "objects") };
+        if folder(was) && folder(is) && !matters {
             continue;
         }
         let file = |thing: Option<&Thing>| matches!(thing, None | Some(Thing::File { .. }));
@@ -283,11 +284,23 @@ pub fn changes(
     Ok(found)
 }
 
-/// Whether a path belongs to a worktree or submodule that was not there before, or is there no more.
+/// Whether a path belongs to a worktree or submodule that was not there before, or is there no more. Somebody may
+/// just be making or removing a worktree.
 fn is_pass(path: &Path, before: &Snapshot, after: &Snapshot) -> bool {
     let lacks =
         |whose: Option<&Path>, other: &Snapshot| whose.is_some_and(|whose| !other.0.contains_key(whose));
-    lacks(belongs_to(path, after), before) || lacks(belongs_to(path, before), after)
+    let half = |snapshot: &Snapshot| {
+        let worktree = belongs_to(path, snapshot).filter(|folder| folder.starts_with("worktrees"));
+        worktree.is_some_and(|folder| !snapshot.0.contains_key(&folder.join(COMMON_DIR)))
+    };
+    lacks(belongs_to(path, after), before)
+        || lacks(belongs_to(path, before), after)
+        || half(before)
+        || (half(after) && !after.0.contains_key(path))
+}
+
+fn is_of_worktree(path: &Path, name: &str) -> bool {
+    path.starts_with("worktrees") && path.components().count() == 3 && path.ends_with(name)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod battery;
 mod tampering;
+mod traps;
 
 use support::house::{House, Plan};

@@ -7,8 +7,15 @@ use super::*;
 fn repository() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    for path in ["hooks", "info", "objects/info", "worktrees/one", "modules/lib/hooks", "modules/a/b/objects"]
-    {
+    for path in [
+        "hooks",
+        "info",
+        "objects/info",
+        "worktrees/one",
+        "worktrees/half",
+        "modules/lib/hooks",
+        "modules/a/b/objects",
+    ] {
         fs::create_dir_all(root.join(path)).unwrap();
     }
     for (path, text) in [
@@ -47,7 +54,7 @@ fn settings(root: &Path, copy: &Path) -> impl FnMut(&Path, bool) -> Result<Setti
 type Deed = fn(&Path);
 
 /// What is done, and the paths that are found; all of it is put back, except where nothing is said to be.
-const DEEDS: [(&str, Deed, &[&str]); 25] = [
+const DEEDS: [(&str, Deed, &[&str]); 29] = [
     ("nothing", |_| {}, &[]),
     ("a hook", |root| write(root.join("hooks/post-commit"), "x"), &["hooks/post-commit"]),
     ("another content", |root| write(root.join("hooks/pre-push"), "x"), &["hooks/pre-push"]),
@@ -104,6 +111,22 @@ const DEEDS: [(&str, Deed, &[&str]); 25] = [
         |root| write(root.join("worktrees/one/config.worktree"), "hooksPath = x"),
         &["worktrees/one/config.worktree"],
     ),
+    (
+        "a worktree that is being removed",
+        |root| fs::remove_file(root.join("worktrees/one/commondir")).unwrap(),
+        &[],
+    ),
+    (
+        "a worktree that is a repository",
+        |root| {
+            fs::remove_file(root.join("worktrees/one/commondir")).unwrap();
+            fs::create_dir(root.join("worktrees/one/objects")).unwrap();
+            write(root.join("worktrees/one/config"), "hooksPath = x");
+        },
+        &["worktrees/one/config", "worktrees/one/objects"],
+    ),
+    ("a worktree that was half made", |root| write(root.join("worktrees/half/commondir"), "../.."), &[]),
+    ("its setting", |root| write(root.join("worktrees/half/config.worktree"), "x = y"), &[]),
     ("a worktree more", |root| write(root.join("worktrees/two/commondir"), "../.."), &[]),
     ("a worktree less", |root| fs::remove_dir_all(root.join("worktrees/one")).unwrap(), &[]),
     (

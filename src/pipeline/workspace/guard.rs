@@ -154,13 +154,15 @@ fn own<'p>(paths: &'p Paths, git_dir: &'p Path) -> Vec<(&'p Path, &'static str)>
 }
 
 impl<'s> Guard<'s> {
-    fn enter(session: &'s Session) -> Result<(Self, lock::Guard)> {
+    /// Takes the guard's lock, and the one under which worktrees are made: half made, one would seem to change.
+    fn enter(session: &'s Session) -> Result<(Self, [lock::Guard; 2])> {
         let (repository, private): (Repository, PrivateGit) = session.git()?;
         let folder = session.state.dir().join("guard");
         make_private(&folder.join("runs"))?;
-        let lock = lock::take(&folder.join("lock"), lock::PATIENCE, session.clock.now())?;
+        let now = session.clock.now();
+        let locks = [lock::take(&folder.join("lock"), lock::PATIENCE, now)?, private.worktree_lock(now)?];
         let common_dir = repository.common_dir().to_owned();
-        Ok((Self { session, folder, common_dir, private }, lock))
+        Ok((Self { session, folder, common_dir, private }, locks))
     }
 
     fn run(&self, instance: &str) -> PathBuf {
