@@ -19,6 +19,7 @@ mod remote;
 mod repository;
 mod shown;
 mod taken;
+pub mod tamper;
 
 pub use private::{Identity, PrivateGit};
 pub use quarantine::{Quarantine, Stand};

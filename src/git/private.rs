@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::tamper::Settings;
 use super::{Git, LOCAL_DEADLINE, REMOTE_DEADLINE, Remote, Repository, complaint};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -89,6 +90,13 @@ impl PrivateGit {
     fn run(&self, what: &str, args: &[&str]) -> Result<Finished> {
         let done = self.program().args(args).run(LOCAL_DEADLINE)?;
         if done.success() { Ok(done) } else { Err(complaint(what, &done)) }
+    }
+
+    /// The settings of a configuration file, as git reads them; what it includes is not looked at.
+    pub fn settings_of(&self, file: &Path) -> Result<Settings> {
+        let name = file.display().to_string();
+        let list = ["config", "--file", &name, "--no-includes", "--null", "--list"];
+        Ok(Settings::of_list(&self.run(&format!("read '{name}'"), &list)?.stdout))
     }
 
     /// Holds the lock under which worktrees are added.

@@ -100,8 +100,15 @@ fn is_due(session: &Session, wish: &Wish, record: &Record) -> bool {
         return wish.instances.iter().any(|instance| instance == record.instance());
     }
     let ended = record.status.is_some_and(Status::is_final);
+    if wish.all && wish.force {
+        return true;
+    }
+    // What tampered is kept for a person, who names it when it may go.
+    if record.outcome == Some(Outcome::Tampered) {
+        return false;
+    }
     if wish.all {
-        return ended || wish.force;
+        return ended;
     }
     // An agent that waits for an answer goes on there; what was tampered with is for a person to look at.
     if record.open_question().is_some() || record.outcome == Some(Outcome::Tampered) {

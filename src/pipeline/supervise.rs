@@ -36,6 +36,7 @@ mod launch;
 mod limits;
 mod rest;
 mod sweep;
+mod tampered;
 mod watch;
 
 pub(crate) use allowance::settle;
@@ -132,6 +133,7 @@ fn attempt(session: &Session, record: &Record) -> Result<Record> {
         signal_hook::flag::register(signal, Arc::clone(&told))
             .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
+    workspace::guard::begin(session, record, &ready)?;
     let mut group = limits::make(session, record)?;
     let record = enter(session, record, &agent, &ready, &group, &tier).inspect_err(|_| {
         group.remove();

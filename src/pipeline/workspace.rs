@@ -15,6 +15,8 @@ use crate::record::Record;
 use crate::session::Session;
 use crate::state::{durable, make_private};
 
+pub(crate) mod guard;
+
 /// Where the parts of an instance's workspace are.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {

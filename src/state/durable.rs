@@ -45,6 +45,16 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
     }
 }
 
+/// Copies an open file, its mode with it: whole or not at all, but not forced to the disk.
+pub fn copy(mut from: File, to: &Path) -> Result<()> {
+    let failed = || format!("cannot write '{}'", to.display());
+    let mut temp = temp_in(folder_of(to)).or_fail(Kind::CannotWrite, failed)?;
+    std::io::copy(&mut from, temp.as_file_mut()).or_fail(Kind::CannotWrite, failed)?;
+    let mode = from.metadata().or_fail(Kind::CannotWrite, failed)?.permissions();
+    temp.as_file().set_permissions(mode).or_fail(Kind::CannotWrite, failed)?;
+    temp.persist(to).or_fail(Kind::CannotWrite, failed).map(drop)
+}
+
 /// Moves a file for good.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]

@@ -107,22 +107,6 @@ fn a_worktree_that_the_agent_removed_is_made_again() {
     assert_eq!(house.lab.pulls().len(), 1);
 }
 
-/// A worktree whose pointer was bent is no longer cq's to use, and its files are not thrown away unseen.
-#[test]
-fn a_bent_pointer_is_not_followed_and_loses_nothing() {
-    let script = json!({"default": {
-        "1": [{"write": {"path": "work.txt", "content": "hours of work"}},
-              {"run": ["sh", "-c", "echo 'gitdir: /nonexistent' > .git"]}, {"exit": 1}],
-        "2": [{"write": {"path": "second.txt", "content": "2"}}, {"commit": "Second"}],
-    }});
-    let house = House::new(&Plan { script, ..Plan::default() });
-    house.work(1).good();
-    house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").at(LATER).run().good();
-    assert_eq!(house.git(&["show", "refs/cq/rescue/1/1:work.txt"]), "hours of work");
-    assert_eq!((house.status(1).as_str(), house.lab.pulls().len()), ("pr-ready", 1));
-    assert_eq!(house.git(&["worktree", "list"]).lines().count(), 2, "the owner's and the instance's");
-}
-
 /// An agent that leaves cq's branch, and deletes it, has still left its files.
 #[test]
 fn work_beside_a_deleted_branch_is_rescued() {

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use super::tampered::tampered;
 use super::{allowance, confine, follow, limits, rest};
 use crate::agent::budget;
 use crate::agent::events::Final;
-use crate::agent::evidence::{self, Evidence};
+use crate::agent::evidence::{self, Evidence, Stopped};
 use crate::agent::profile::Agent;
 use crate::claims;
 use crate::clock::Timestamp;
@@ -33,6 +34,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         evidence.last = follow::last_word(session, record, agent.parser);
     }
     evidence.complaint = complaint(session, record);
+    if let Some(found) = tampered(session, record)? {
+        evidence.stopped = Some(Stopped::Tampered);
+        evidence.detail = Some(found);
+    }
     let mut head = None;
     let mut unreadable = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.

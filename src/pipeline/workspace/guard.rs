@@ -1,0 +1,245 @@
+//! The repository around the worktrees, before and after a run: what an agent changed there ends its run as
+//! `tampered` and is put back.
+//!
+//!     .cq/guard/lock                  held for each step below
+//!     .cq/guard/shared                the name of the copy in force, `copy-…`, beside it
+//!     .cq/guard/runs/INSTANCE/        the runs that are under way: the claim's token, what is that worktree's alone
+//!     .cq/guard/found.json            changes that were found, and put back, by somebody else than who is blamed
+//!
+//! All worktrees share one `.git`, so several runs may be the cause of one change; no file says who wrote it. Rules:
+//! 1. A copy is only taken afresh while no run is under way. Then whatever is there is the owner's.
+//! 2. Each run compares when it ends, before its work counts, and puts back. So the first to end after a change is
+//!    blamed, and the others find the repository as it was. Whoever changes it again is found again.
+//! 3. A run that begins compares too: what it finds it cannot have done. It puts that back, and of the runs that
+//!    were under way the first to end is blamed; if there was one only, that is the culprit.
+//! 4. What the owner may do at the same time is no change (see `git::tamper`), and goes into the copy.
+//!
+//! Where blaming the wrong one of several would hurt, `workspace.isolation: clone` keeps them apart.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Paths, Ready};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::tamper::{self, Change, Settings, Snapshot};
+use crate::git::{PrivateGit, Repository};
+use crate::record::{Record, Status};
+use crate::session::Session;
+use crate::state::{durable, lock, make_private};
+
+/// What is one worktree's alone: its pointer to its administrative folder, and that one's pointer back.
+const POINTER: &str = ".git";
+const GIT_DIR: &str = "gitdir";
+
+/// What was found changed at the end of a run.
+#[derive(Debug)]
+pub(crate) struct Tampered {
+    /// Paths within the git directory, with the keys of configurations.
+    pub(crate) changes: Vec<String>,
+    /// Where what was there instead is now.
+    pub(crate) kept: PathBuf,
+    /// Everything is as it was before.
+    pub(crate) restored: bool,
+}
+
+/// A change that a beginning run found, and who may have made it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    changes: Vec<String>,
+    kept: PathBuf,
+    restored: bool,
+    /// The tokens of the claims whose runs were under way.
+    suspects: Vec<String>,
+}
+
+/// The guard of one repository.
+struct Guard<'s> {
+    session: &'s Session,
+    folder: PathBuf,
+    common_dir: PathBuf,
+    private: PrivateGit,
+}
+
+/// Notes how everything is before a run. The caller holds the instance.
+pub(crate) fn begin(session: &Session, record: &Record, ready: &Ready) -> Result<()> {
+    let (guard, _lock) = Guard::enter(session)?;
+    let claim = record.claimed()?;
+    let others = guard.others(&claim.instance)?;
+    let live = Snapshot::read(&guard.common_dir)?;
+    if let Some(copy) = guard.copy()?.filter(|_| !others.is_empty()) {
+        let changes = guard.compare(&copy, &live)?;
+        if !changes.is_empty() {
+            let kept = guard.kept(record, &ready.paths, "found")?;
+            let restored = tamper::put_back(&changes, &guard.common_dir, &copy, &kept)?;
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            session.note(&format!("found and put back in the repository: {}", changes.join(", ")));
+            let mut all = guard.found()?;
+            all.push(Found { changes, kept, restored, suspects: others });
+            guard.write_found(&all)?;
+        }
+    } else {
+        guard.write_found(&[])?;
+    }
+    guard.copy_afresh()?;
+    let run = guard.run(&claim.instance);
+    if run.symlink_metadata().is_ok() {
+        std::fs::remove_dir_all(&run)
+            .or_fail(Kind::CannotWrite, || format!("cannot empty '{}'", run.display()))?;
+    }
+    make_private(&run)?;
+    for (root, file) in own(&ready.paths, &ready.worktree.git_dir) {
+        tamper::keep(&Snapshot::of_files(root, &[file])?, root, &run)?;
+    }
+    durable::replace_cheaply(&run.join("token"), claim.token.as_bytes())
+}
+
+/// Compares after a run whose processes are gone, puts back what was changed, and says what that was. A second time
+/// there is nothing to compare.
+pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>> {
+    let (guard, _lock) = Guard::enter(session)?;
+    let claim = record.claimed()?;
+    let run = guard.run(&claim.instance);
+    if durable::read(&run.join("token"))?.as_deref() != Some(claim.token.as_str()) {
+        return Ok(None);
+    }
+    let paths = Paths::of(session, record)?;
+    let kept = guard.kept(record, &paths, "tampered")?;
+    let mut found = Tampered { changes: Vec::new(), kept, restored: true };
+    let mut add = |changes: &[Change], restored: bool| {
+        found.changes.extend(changes.iter().map(ToString::to_string));
+        found.restored &= restored;
+    };
+    if let Some(copy) = guard.copy()? {
+        let changes = guard.compare(&copy, &Snapshot::read(&guard.common_dir)?)?;
+        let restored = tamper::put_back(&changes, &guard.common_dir, &copy, &found.kept)?;
+        add(&changes, restored);
+        guard.copy_afresh()?;
+    }
+    if let Some(git_dir) = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(Path::new) {
+        for (root, file) in own(&paths, git_dir) {
+            let there = match root.symlink_metadata() {
+                Ok(about) => about.is_dir(),
+                // Gone as a whole: nothing is left in it that could be run.
+                Err(_) => continue,
+            };
+            let is = if there { Snapshot::of_files(root, &[file])? } else { Snapshot::default() };
+            let changes =
+                tamper::changes(&Snapshot::of_files(&run, &[file])?, &is, |_, _| Ok(Settings::default()))?;
+            let restored = there && tamper::put_back(&changes, root, &run, &found.kept)?;
+            add(&changes, restored || changes.is_empty());
+        }
+    }
+    let (mine, others): (Vec<_>, Vec<_>) =
+        guard.found()?.into_iter().partition(|found| found.suspects.contains(&claim.token));
+    if !mine.is_empty() {
+        guard.write_found(&others)?;
+    }
+    for earlier in mine {
+        found.changes.extend(earlier.changes);
+        found.restored &= earlier.restored;
+        found.kept = earlier.kept;
+    }
+    std::fs::remove_dir_all(&run)
+        .or_fail(Kind::CannotWrite, || format!("cannot remove '{}'", run.display()))?;
+    Ok((!found.changes.is_empty()).then_some(found))
+}
+
+/// What is one run's alone: the folder and the file in it. A clone's `.git` is the agent's own.
+fn own<'p>(paths: &'p Paths, git_dir: &'p Path) -> Vec<(&'p Path, &'static str)> {
+    if git_dir.starts_with(&paths.worktree) {
+        return Vec::new();
+    }
+    vec![(&paths.worktree, POINTER), (git_dir, GIT_DIR)]
+}
+
+impl<'s> Guard<'s> {
+    /// Takes the guard's lock, and the one under which worktrees are made: half made, one would seem to change.
+    fn enter(session: &'s Session) -> Result<(Self, [lock::Guard; 2])> {
+        let (repository, private): (Repository, PrivateGit) = session.git()?;
+        let folder = session.state.dir().join("guard");
+        make_private(&folder.join("runs"))?;
+        let now = session.clock.now();
+        let locks = [lock::take(&folder.join("lock"), lock::PATIENCE, now)?, private.worktree_lock(now)?];
+        let common_dir = repository.common_dir().to_owned();
+        Ok((Self { session, folder, common_dir, private }, locks))
+    }
+
+    fn run(&self, instance: &str) -> PathBuf {
+        self.folder.join("runs").join(instance)
+    }
+
+    /// A new folder among the raw logs for what is put out of the way.
+    fn kept(&self, record: &Record, paths: &Paths, what: &str) -> Result<PathBuf> {
+        make_private(&paths.raw)?;
+        let name = paths.raw_file(record, what);
+        let free = (1..1000).map(|number| match number {
+            1 => name.clone(),
+            _ => name.with_extension(format!("{what}-{number}")),
+        });
+        let mut free = free.filter(|path| path.symlink_metadata().is_err());
+        free.next().ok_or_else(|| Error::new(Kind::CannotWrite, format!("'{}' exists", name.display())))
+    }
+
+    /// The tokens of the other runs that are under way. The traces of those that ended unseen are removed.
+    fn others(&self, instance: &str) -> Result<Vec<String>> {
+        let runs = self.folder.join("runs");
+        let entries = std::fs::read_dir(&runs)
+            .or_fail(Kind::CannotWrite, || format!("cannot read '{}'", runs.display()))?;
+        let records = self.session.state.in_flight(|error| self.session.complain(&error))?;
+        let mut tokens = Vec::new();
+        for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+            if name == instance {
+                continue;
+            }
+            let token = durable::read(&runs.join(&name).join("token"))?.unwrap_or_default();
+            let in_progress = |record: &&Record| {
+                record.status == Some(Status::InProgress)
+                    && record.claim.as_ref().is_some_and(|claim| claim.token == token)
+            };
+            if records.iter().any(|record| in_progress(&record)) || self.session.state.is_held(&name)? {
+                tokens.push(token);
+            } else {
+                let _ = std::fs::remove_dir_all(runs.join(&name));
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// The copy in force; none if there never was one.
+    fn copy(&self) -> Result<Option<PathBuf>> {
+        let name = durable::read(&self.folder.join("shared"))?;
+        Ok(name.map(|name| self.folder.join(name)).filter(|copy| copy.is_dir()))
+    }
+
+    fn copy_afresh(&self) -> Result<()> {
+        let old = self.copy()?;
+        let name = format!("copy-{}", uuid::Uuid::new_v4());
+        tamper::keep(&Snapshot::read(&self.common_dir)?, &self.common_dir, &self.folder.join(&name))?;
+        durable::replace_cheaply(&self.folder.join("shared"), name.as_bytes())?;
+        if let Some(old) = old {
+            let _ = std::fs::remove_dir_all(old);
+        }
+        Ok(())
+    }
+
+    fn compare(&self, copy: &Path, live: &Snapshot) -> Result<Vec<Change>> {
+        tamper::changes(&Snapshot::read(copy)?, live, |path, after| {
+            self.private.settings_of(&if after { self.common_dir.join(path) } else { copy.join(path) })
+        })
+    }
+
+    fn found(&self) -> Result<Vec<Found>> {
+        let text = durable::read(&self.folder.join("found.json"))?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    fn write_found(&self, all: &[Found]) -> Result<()> {
+        let path = self.folder.join("found.json");
+        if all.is_empty() {
+            return durable::remove(&path);
+        }
+        let text = serde_json::to_vec(all).or_fail(Kind::Internal, || "cannot write what was found")?;
+        durable::replace_cheaply(&path, &text)
+    }
+}
