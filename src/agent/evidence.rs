@@ -50,7 +50,9 @@ pub fn judge(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
     let lingered = evidence.stopped == Some(Stopped::Lingered);
     match parser {
         Parser::ExitCode => judge_exit(evidence),
-        Parser::Claude => judge_claude(evidence, lingered),
+        Parser::Claude | Parser::Codex | Parser::Gemini | Parser::Opencode => {
+            judge_claude(evidence, lingered)
+        }
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Supervise {
     /// Go on with cq-gate and cq-pr when the agent is done
     #[arg(long)]
     onward: bool,
+    /// The agent profile to use, instead of the one that the labels or the configuration name
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
     /// Become the leader of a new session, then the program that follows
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     launch: Vec<String>,
@@ -56,6 +59,6 @@ impl Arguments for Supervise {
 
     fn run(&self, session: &Session) -> Result<Tally> {
         let instance = self.instance.as_deref().unwrap_or_default();
-        supervise::run(session, instance, self.lock_on_stdin, self.onward)
+        supervise::run(session, instance, self.lock_on_stdin, self.onward, self.agent.as_deref())
     }
 }

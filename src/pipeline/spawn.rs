@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::workspace::{Paths, private_file};
+use crate::agent::profile::Agent;
 use crate::clock::stamp;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
@@ -29,6 +30,8 @@ use crate::state::make_private;
 pub struct Wish {
     /// Until the agents have ended.
     pub wait: bool,
+    /// The agent profile; none for the one that the labels or the configuration name.
+    pub agent: Option<String>,
     /// Only say it.
     pub dry_run: bool,
 }
@@ -141,6 +144,10 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
         session.note(&format!("issue #{number} is not due before {}", stamp(not_before)));
         return Ok(Begun::NotDue);
     }
+    if status == Status::Queued {
+        // A name that nobody knows is told here, not in a supervisor's log.
+        Agent::for_record(&session.loaded.config, &record, wish.agent.as_deref())?;
+    }
     if wish.dry_run {
         session.note(&format!("would start an agent for issue #{number} as {}", claim.instance));
         return Ok(Begun::PassOn(Box::new(record)));
@@ -157,6 +164,9 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record) -> Result<Begun> {
         vec!["--lock-on-stdin".to_owned(), "--format".to_owned(), "jsonl".to_owned()];
     if !wish.wait {
         arguments.push("--onward".to_owned());
+    }
+    if let Some(agent) = &wish.agent {
+        arguments.extend(["--agent".to_owned(), agent.clone()]);
     }
     arguments.extend(session.options_for_children());
     arguments.push(claim.instance.clone());

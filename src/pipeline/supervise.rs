@@ -16,6 +16,7 @@ use crate::agent::evidence::Evidence;
 use crate::agent::profile::Agent;
 use crate::claims;
 use crate::clock;
+use crate::config::SessionBy;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::output;
 use crate::process::{self, Program};
@@ -37,8 +38,14 @@ use follow::Follower;
 use launch::{Means, start};
 use watch::watch;
 
-/// Runs an instance from where it stands.
-pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool) -> Result<Tally> {
+/// Runs an instance from where it stands; `agent` is the profile that was asked for.
+pub fn run(
+    session: &Session,
+    instance: &str,
+    lock_on_stdin: bool,
+    onward: bool,
+    agent: Option<&str>,
+) -> Result<Tally> {
     // Fails when started by hand from an interactive shell, which put it into a group of its own already.
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
@@ -49,7 +56,7 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
     };
     let record = of_instance(session, instance)?;
     let record = match record.status {
-        Some(Status::Queued) => attempt(session, &record)?,
+        Some(Status::Queued) => attempt(session, &record, agent)?,
         Some(Status::Testing) => record,
         status => {
             let status = status.map_or("unclaimed", Status::name);
@@ -106,10 +113,10 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 }
 
 /// One attempt: workspace, agent, end.
-fn attempt(session: &Session, record: &Record) -> Result<Record> {
+fn attempt(session: &Session, record: &Record, asked: Option<&str>) -> Result<Record> {
     session.state.refuse_when_stopped()?;
-    let agent = Agent::configured(&session.loaded.config)?;
-    let ready = workspace::prepare(session, record)?;
+    let agent = Agent::for_record(&session.loaded.config, record, asked)?;
+    let ready = workspace::prepare(session, record, &agent)?;
     let means = Means::find(session, record, &agent, &ready)?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -148,6 +155,12 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
             claim.not_before = None;
             claim.lease_expires_at = now + lease(session);
         }
+        // Only of a session in which something was said; a reported id is known when it is.
+        let session_id = match (record.run.take().filter(|_| ready.resumes), agent.session) {
+            (Some(last), _) => last.session_id,
+            (None, SessionBy::Assigned) => Some(uuid::Uuid::new_v4().to_string()),
+            (None, SessionBy::Reported) => None,
+        };
         record.outcome = None;
         record.gates = None;
         record.run = Some(Run {
@@ -159,7 +172,9 @@ fn enter(session: &Session, wanted: &Record, agent: &Agent, ready: &Ready) -> Re
             liveness: Some(Liveness::Working),
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
-            session_id: Some(uuid::Uuid::new_v4().to_string()),
+            session_id,
+            resumed: ready.resumes,
+            resumable: ready.resumes,
             git_dir: Some(ready.worktree.git_dir.display().to_string()),
             ..Run::default()
         });

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::git::Identity;
 use crate::pipeline::workspace::{self, Paths};
 use crate::record::retry::Next;
-use crate::record::{Outcome, Record, Status};
+use crate::record::{Outcome, Record, Run, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::events::Event;
@@ -19,9 +19,13 @@ const LONGEST_SUMMARY: usize = 4_000;
 
 /// Ends a run. Where its supervisor is gone, `evidence` is empty and the output is read again.
 pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidence) -> Result<Record> {
-    let agent = Agent::configured(&session.loaded.config)?;
+    // A label that came or went since does not change who ran.
+    let ran = record.run.as_ref().and_then(|run| run.agent.as_deref());
+    let agent = Agent::for_record(&session.loaded.config, record, ran)?;
+    let mut told = follow::Reread::default();
     if evidence.last.is_none() {
-        evidence.last = follow::last_word(session, record, agent.parser);
+        told = follow::read_again(session, record, agent.parser);
+        evidence.last = told.last.take();
     }
     let mut head = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.
@@ -49,7 +53,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
             run.exit = evidence.exit;
             run.head_sha.clone_from(&head);
             run.commits = head.is_some().then_some(evidence.commits);
+            follow::note_session(run, told.session_id.as_deref(), agent.session);
+            follow::note_use(run, &told.so_far);
             follow::count(run, evidence.last.as_ref());
+            run.resumable = run.resumable && !is_lost(run, outcome, evidence.last.as_ref());
             let said = evidence.last.as_ref().map(Final::text).unwrap_or_default();
             let said = session.redactor().redact(&sanitize::lines(&said)).into_owned();
             run.summary = (!said.is_empty()).then(|| sanitize::clip(&said, LONGEST_SUMMARY).into_owned());
@@ -70,6 +77,15 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         session.state.log(&event)?;
     }
     Ok(ended)
+}
+
+/// Whether the next run had better begin a session of its own: the client does not know this one (it ended before any
+/// turn, with nobody else to blame), or the API refuses what has been said in it.
+fn is_lost(run: &Run, outcome: Outcome, last: Option<&Final>) -> bool {
+    let nothing_said = run.turns.unwrap_or_default() == 0;
+    let blameless = matches!(outcome, Outcome::UsageLimit | Outcome::Auth | Outcome::Cancelled);
+    let refused = last.and_then(|last| last.api_error_status);
+    (run.resumed && nothing_said && !blameless) || matches!(refused, Some(400 | 413))
 }
 
 /// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.

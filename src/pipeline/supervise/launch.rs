@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::follow::Follower;
 use crate::agent::environment as seen;
 use crate::agent::profile::Agent;
+use crate::config::PromptBy;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::pipeline::workspace::{Ready, private_file};
@@ -41,16 +42,19 @@ pub(super) fn start(
 ) -> Result<Running> {
     let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
     let errors = ready.paths.raw_file(record, "stderr.txt");
-    let prompt = &ready.paths.prompt;
-    let prompt =
+    let prompt = match agent.prompt {
+        PromptBy::Stdin => ready.paths.prompt.as_path(),
+        PromptBy::File => Path::new("/dev/null"),
+    };
+    let stdin =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     Program::new(launcher, &ready.worktree.path)
         .args(["--launch".to_owned(), means.program.display().to_string()])
-        .args(agent.arguments(&session_id, &ready.worktree.path))
+        .args(agent.arguments(&session_id, ready.resumes, &ready.worktree.path, &ready.paths.prompt))
         .envs(means.variables)
-        .stdin_file(prompt)
+        .stdin_file(stdin)
         .stdout_file(follower.raw_file()?)
         .stderr_file(private_file(&errors)?)
         .start()

@@ -50,7 +50,7 @@ pub(super) fn watch(
                 Err(error) => session.complain(&error),
             }
         }
-        follower.note_progress(session, number);
+        follower.note_progress(session);
     }
     sweep(&token, running.pid());
     if exit.is_none() {
