@@ -8,7 +8,7 @@ use crate::Plan;
 use crate::support::house::House;
 
 /// After every wait of a retry.
-const LATER: [&str; 3] = ["2199-01-01T00:00:00Z", "2199-01-02T00:00:00Z", "2199-01-03T00:00:00Z"];
+const LATER: [&str; 2] = ["2199-01-01T00:00:00Z", "2199-01-02T00:00:00Z"];
 
 /// A house whose scripted agent can go on with a session, as Claude Code does, and leaves what it was given outside
 /// the clone: `NAME.N` for attempt N.
@@ -118,7 +118,7 @@ fn a_result_of_the_run_before_is_not_this_runs() {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     crate::support::wait::until("the supervisor is gone", || {
         house.cq("monitor").at(LATER[0]).run();
-        house.status(1) == "queued"
+        (house.status(1) == "queued").then_some(())
     });
     assert_eq!(house.record(1)["outcome"], "crashed", "not the success of the first run");
 }
