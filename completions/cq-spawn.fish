@@ -1,3 +1,4 @@
+complete -c cq-spawn -l agent -d 'The agent profile to use, instead of the one that the labels or the configuration name' -r
 complete -c cq-spawn -l config -d 'The configuration file [default: orchestrator-config.json here or in a folder above]' -r -F
 complete -c cq-spawn -l state-dir -d 'The state directory [default: .cq beside the configuration]' -r -F
 complete -c cq-spawn -l repo -d 'The repository on GitHub' -r

@@ -1,3 +1,4 @@
+complete -c cq-supervise -l agent -d 'The agent profile to use, instead of the one that the labels or the configuration name' -r
 complete -c cq-supervise -l launch -d 'Become the leader of a new session, then the program that follows' -r
 complete -c cq-supervise -l config -d 'The configuration file [default: orchestrator-config.json here or in a folder above]' -r -F
 complete -c cq-supervise -l state-dir -d 'The state directory [default: .cq beside the configuration]' -r -F

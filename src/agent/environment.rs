@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::profile::Agent;
-use crate::config::Config;
+use crate::config::{Config, Parser};
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::record::Record;
@@ -33,6 +33,9 @@ pub const ALWAYS: [&str; 18] = [
 /// The marker by which every process of a claim is found again, whatever it did to its parents and groups.
 pub const MARKER: &str = "CQ_CLAIM";
 
+/// Where `claude.apiKey` goes, for agents that know it.
+const API_KEY: &str = "ANTHROPIC_API_KEY";
+
 type Variables = BTreeMap<String, String>;
 
 /// What a check sees: no keys at all.
@@ -56,8 +59,9 @@ pub fn of_agent(
     let claim = record.claimed()?;
     let names = ALWAYS.iter().copied().chain(agent.env_pass.iter().map(String::as_str));
     let mut variables = passed(environment, names);
-    if let Some(key) = &config.claude.api_key {
-        variables.insert("ANTHROPIC_API_KEY".to_owned(), key.resolve("claude.apiKey", environment)?);
+    let takes_key = agent.parser == Parser::Claude || agent.env_pass.iter().any(|name| name == API_KEY);
+    if let Some(key) = config.claude.api_key.as_ref().filter(|_| takes_key) {
+        variables.insert(API_KEY.to_owned(), key.resolve("claude.apiKey", environment)?);
     }
     for (name, value) in &agent.env_set {
         let key = format!("agents.{}.envSet.{name}", agent.name);
@@ -70,6 +74,7 @@ pub fn of_agent(
     }
     // An agent must never hang on a question nobody can answer.
     variables.insert("GIT_TERMINAL_PROMPT".to_owned(), "0".to_owned());
+    variables.insert("GIT_EDITOR".to_owned(), "true".to_owned());
     variables.insert(MARKER.to_owned(), claim.token.clone());
     variables.insert("CQ_ISSUE".to_owned(), record.number.to_string());
     variables.insert("CQ_ATTEMPT".to_owned(), claim.attempt.to_string());
@@ -97,6 +102,7 @@ fn parse_dot_env(text: &str) -> impl Iterator<Item = (String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::profile::BUILT_IN;
     use super::*;
     use crate::record::{Claim, Issue};
 
@@ -125,14 +131,36 @@ mod tests {
     #[test]
     fn no_token_but_the_agents_own_gets_through() {
         let config = Config::default();
-        let agent = Agent::configured(&config).unwrap();
-        let dot_env = "# comment\nISSUE_ID=7\n bad name=1\n=x\nREPO_PATH=/a b\n";
-        let seen = of_agent(&environment(), &config, &agent, &record(), dot_env).unwrap();
-        assert!(!seen.values().any(|value| value == "secret"), "{seen:?}");
-        assert_eq!((seen["ANTHROPIC_API_KEY"].as_str(), seen["CQ_ATTEMPT"].as_str()), ("key", "2"));
-        assert_eq!((seen["ISSUE_ID"].as_str(), seen["REPO_PATH"].as_str()), ("7", "/a b"));
-        assert!(!seen.contains_key("bad name"));
+        for name in BUILT_IN {
+            let text = r#"{"agents":{"command":{"command":["make"]}}}"#;
+            let agent = Agent::named(&Config::parse(text).unwrap(), name).unwrap();
+            let dot_env = "# comment\nISSUE_ID=7\n bad name=1\n=x\nREPO_PATH=/a b\n";
+            let seen = of_agent(&environment(), &config, &agent, &record(), dot_env).unwrap();
+            assert!(!seen.values().any(|value| value == "secret"), "{name}: {seen:?}");
+            let key = ["claude", "opencode"].contains(&name).then_some("key");
+            assert_eq!(seen.get(API_KEY).map(String::as_str), key, "{name}");
+            assert_eq!((seen["CQ_ATTEMPT"].as_str(), seen["GIT_EDITOR"].as_str()), ("2", "true"));
+            assert_eq!((seen["ISSUE_ID"].as_str(), seen["REPO_PATH"].as_str()), ("7", "/a b"));
+            assert!(!seen.contains_key("bad name"));
+        }
         let seen = of_check(&environment(), &record()).unwrap();
         assert!(!seen.values().any(|value| value == "secret" || value == "key"), "{seen:?}");
+    }
+
+    #[test]
+    fn claudes_key_goes_to_who_knows_it() {
+        let text = r#"{"claude":{"apiKey":"configured"},"agents":{"command":{"command":["make"]}}}"#;
+        let config = Config::parse(text).unwrap();
+        let given = [
+            ("claude", Some("configured")),
+            ("opencode", Some("configured")),
+            ("codex", None),
+            ("command", None),
+        ];
+        for (name, expected) in given {
+            let agent = Agent::named(&config, name).unwrap();
+            let seen = of_agent(&environment(), &config, &agent, &record(), "").unwrap();
+            assert_eq!(seen.get(API_KEY).map(String::as_str), expected, "{name}");
+        }
     }
 }

@@ -1,19 +1,36 @@
-//! Profiles: how an agent is started and understood. `claude` is built in.
+//! Profiles: how an agent is started and understood.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::{Config, Parser, Profile, Text};
+use crate::config::{Config, Parser, Profile, PromptBy, SessionBy, Text};
 use crate::error::{Error, Kind, Result};
+use crate::record::Record;
+use crate::record::eligibility::same;
+
+mod built_in;
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use built_in::NAMES as BUILT_IN;
 
 /// A profile with nothing left open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
     /// Its name in the configuration.
     pub name: String,
     command: Vec<String>,
+    resume: Option<Vec<String>>,
+    options: Vec<String>,
+    /// How it gets the prompt.
+    pub prompt: PromptBy,
     /// Which reader understands its output.
     pub parser: Parser,
+    /// Where its sessions' ids come from.
+    pub session: SessionBy,
+    /// US dollars that one run may cost.
+    pub max_cost_usd: Option<f64>,
     /// Variables passed on from cq's environment, besides [`super::environment::ALWAYS`].
     pub env_pass: Vec<String>,
     /// Variables set for it.
@@ -22,67 +39,74 @@ pub struct Agent {
     pub commit_leftovers: bool,
 }
 
-/// Claude Code, headless. The branch's own settings, hooks and MCP servers are not loaded: they would run
-/// unasked, and its `env` could send the API key elsewhere. It may edit files and commit, nothing more; a
-/// profile of the same name in the configuration may allow more.
-const CLAUDE: [&str; 14] = [
-    "claude",
-    "-p",
-    "--output-format",
-    "stream-json",
-    "--verbose",
-    "--session-id",
-    "{session_id}",
-    "--setting-sources",
-    "user",
-    "--strict-mcp-config",
-    "--allowedTools",
-    "Bash(git add:*),Bash(git commit:*),Bash(git status:*),Bash(git diff:*),Bash(git log:*)",
-    "--permission-mode",
-    "acceptEdits",
-];
-
-/// How Claude Code signs in, and where it finds its own files and the network.
-const CLAUDE_PASS: [&str; 7] = [
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_MODEL",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CONFIG_DIR",
-    "NODE_EXTRA_CA_CERTS",
-];
-
-/// `@path` in a prompt makes the client read files anywhere: both switches, because one of them is not known to
-/// older versions. A background task would keep the process for minutes after its result.
-const CLAUDE_SET: [(&str, &str); 5] = [
-    ("CLAUDE_CODE_DISABLE_ATTACHMENTS", "1"),
-    ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
-    ("CLAUDE_CODE_DISABLE_FILE_MENTIONS", "1"),
-    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
-    ("DISABLE_AUTOUPDATER", "1"),
-];
+/// What stands for the session in an argument vector.
+const SESSION_ID: &str = "{session_id}";
+/// What stands for the prompt's file.
+const PROMPT_FILE: &str = "{prompt_file}";
+/// The argument that stands for the options, none or many.
+const OPTIONS: &str = "{options}";
 
 impl Agent {
-    /// The profile that the configuration names.
-    pub fn configured(config: &Config) -> Result<Self> {
-        let name = &config.agent.0;
-        let written = config.agents.get(name);
-        let profile = match (name.as_str(), written) {
-            ("claude", written) => over_claude(written.cloned().unwrap_or_default()),
-            (_, Some(written)) => written.clone(),
-            (_, None) => {
-                let message = format!("'agent' names '{name}', but 'agents' has no profile of that name");
-                return Err(Error::new(Kind::Config, message).hint("name 'claude', or a key of 'agents'"));
-            }
+    /// The profile for a record: the one asked for, else that of the first label in `agentLabels` (in the order of the
+    /// alphabet) that the issue has, else `agent`.
+    pub fn for_record(config: &Config, record: &Record, asked: Option<&str>) -> Result<Self> {
+        let labelled = || {
+            let has = |label: &str| record.issue.labels.iter().any(|other| same(other, label));
+            config.agent_labels.iter().find(|(label, _)| has(label))
         };
-        if profile.command.is_empty() {
-            return Err(Error::new(Kind::Config, format!("'agents.{name}.command' is empty")));
+        match (asked, labelled()) {
+            (Some(asked), _) => Self::named(config, asked),
+            (None, Some((label, name))) => Self::named(config, name)
+                .map_err(|error| error.context(format!("issue #{}, label '{label}'", record.number))),
+            (None, None) => Self::named(config, &config.agent.0),
         }
+    }
+
+    /// The profile of this name, built in or configured; what the configuration leaves out of a built-in one keeps its
+    /// built-in value.
+    pub fn named(config: &Config, name: &str) -> Result<Self> {
+        let (built_in, written) = (built_in::profile(name), config.agents.get(name));
+        if built_in.is_none() && written.is_none() {
+            let configured = config.agents.keys().map(String::as_str);
+            let mut known: Vec<&str> = BUILT_IN.into_iter().chain(configured).collect();
+            known.sort_unstable();
+            known.dedup();
+            return Err(Error::new(Kind::Config, format!("there is no agent profile '{name}'"))
+                .hint(format!("known: {}; others are added under 'agents'", known.join(", "))));
+        }
+        let profile = over(built_in.unwrap_or_default(), written.cloned().unwrap_or_default());
+        let refused =
+            |key: &str, why: &str| Err(Error::new(Kind::Config, format!("'agents.{name}.{key}' {why}")));
+        let Some(program) = profile.command.first() else {
+            return refused("command", "is empty");
+        };
+        if let Some(resume) = &profile.resume {
+            if resume.first() != Some(program) {
+                return refused("resume", "does not start the program that 'command' starts");
+            }
+            if !resume.iter().any(|argument| argument.contains(SESSION_ID)) {
+                return refused("resume", "does not say {session_id}");
+            }
+        }
+        let prompt = profile.prompt.unwrap_or(PromptBy::Stdin);
+        let names_file = |vector: &[String]| vector.iter().any(|argument| argument.contains(PROMPT_FILE));
+        for (key, vector) in [("command", Some(&profile.command)), ("resume", profile.resume.as_ref())] {
+            if let Some(vector) = vector
+                && names_file(vector) != (prompt == PromptBy::File)
+            {
+                return refused(key, "says {prompt_file} if, and only if, 'prompt' is 'file'");
+            }
+        }
+        let parser = profile.parser.unwrap_or(Parser::ExitCode);
         Ok(Self {
-            name: name.clone(),
+            name: name.to_owned(),
+            options: options::options(name, parser, &profile)?,
             command: profile.command,
-            parser: profile.parser.unwrap_or(Parser::ExitCode),
+            resume: profile.resume,
+            prompt,
+            parser,
+            session: profile.session.unwrap_or(SessionBy::Assigned),
+            max_cost_usd: profile.max_cost_usd,
             env_pass: profile.env_pass,
             env_set: profile.env_set,
             commit_leftovers: profile.commit_leftovers.unwrap_or(true),
@@ -94,79 +118,66 @@ impl Agent {
         &self.command[0]
     }
 
-    /// Its arguments. `worktree` is looked at for instructions that the settings switch off.
-    pub fn arguments(&self, session_id: &str, worktree: &Path) -> Vec<String> {
-        let mut arguments: Vec<String> =
-            self.command[1..].iter().map(|argument| argument.replace("{session_id}", session_id)).collect();
+    /// Its arguments, for a new session or (`resumed`) one that goes on. `worktree` is looked at for instructions that
+    /// the settings switch off.
+    pub fn arguments(&self, session_id: &str, resumed: bool, worktree: &Path, prompt: &Path) -> Vec<String> {
+        let mut options = self.options.clone();
         let instructions = worktree.join("CLAUDE.md");
         // A link could name any file of this machine.
         let is_file = std::fs::symlink_metadata(&instructions).is_ok_and(|about| about.is_file());
         if self.parser == Parser::Claude && is_file {
-            arguments.extend(["--append-system-prompt-file".to_owned(), instructions.display().to_string()]);
+            options.extend(["--append-system-prompt-file".to_owned(), instructions.display().to_string()]);
         }
+        let vector = self.resume.as_ref().filter(|_| resumed).unwrap_or(&self.command);
+        let prompt = prompt.display().to_string();
+        let mut arguments = Vec::new();
+        for argument in &vector[1..] {
+            if argument == OPTIONS {
+                arguments.append(&mut options);
+            } else {
+                arguments.push(argument.replace(SESSION_ID, session_id).replace(PROMPT_FILE, &prompt));
+            }
+        }
+        arguments.append(&mut options);
         arguments
     }
+
+    /// Whether a run can go on with the session of the one before it: this agent spoke in it, for the same claim, and
+    /// has a form for that.
+    pub fn resumes(&self, record: &Record) -> bool {
+        let (Some(claim), Some(run)) = (&record.claim, &record.run) else { return false };
+        self.resume.is_some()
+            && run.resumable
+            && run.session_id.is_some()
+            && run.agent.as_deref() == Some(self.name.as_str())
+            && run.started_at.is_some_and(|started| started >= claim.claimed_at)
+    }
 }
 
-/// What the configuration leaves out of the `claude` profile keeps its built-in value.
-fn over_claude(written: Profile) -> Profile {
-    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    let mut env_set: BTreeMap<String, Text> =
-        CLAUDE_SET.iter().map(|&(name, value)| (name.to_owned(), Text::from(value))).collect();
-    env_set.extend(written.env_set.clone());
-    let mut env_pass = owned(&CLAUDE_PASS);
-    env_pass.extend(written.env_pass.clone());
+/// A profile over a built-in one. A command of one's own says itself how it goes on and what is allowed: of a program
+/// that may be another, cq knows neither.
+fn over(built_in: Profile, written: Profile) -> Profile {
+    let base = if written.command.is_empty() {
+        built_in
+    } else {
+        let (resume, allowed_tools, permission_mode) = (None, None, None);
+        Profile { command: written.command, resume, allowed_tools, permission_mode, ..built_in }
+    };
+    let mut env_set = base.env_set;
+    env_set.extend(written.env_set);
     Profile {
-        command: if written.command.is_empty() { owned(&CLAUDE) } else { written.command.clone() },
-        parser: written.parser.or(Some(Parser::Claude)),
-        env_pass,
+        command: base.command,
+        resume: written.resume.or(base.resume),
+        prompt: written.prompt.or(base.prompt),
+        parser: written.parser.or(base.parser),
+        session: written.session.or(base.session),
+        model: written.model.or(base.model),
+        allowed_tools: written.allowed_tools.or(base.allowed_tools),
+        permission_mode: written.permission_mode.or(base.permission_mode),
+        max_turns: written.max_turns.or(base.max_turns),
+        max_cost_usd: written.max_cost_usd.or(base.max_cost_usd),
+        env_pass: base.env_pass.into_iter().chain(written.env_pass).collect(),
         env_set,
-        ..written
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn claude_is_built_in_and_can_be_changed_in_part() {
-        let agent = Agent::configured(&Config::default()).unwrap();
-        assert_eq!((agent.program(), agent.parser), ("claude", Parser::Claude));
-        let nowhere = Path::new("/nonexistent");
-        let arguments = agent.arguments("the-id", nowhere);
-        let at = arguments.iter().position(|argument| argument == "--session-id").unwrap();
-        assert_eq!(arguments[at + 1], "the-id");
-
-        let text = r#"{"agents":{"claude":{"command":["/opt/claude","-p"],"envSet":{"DISABLE_AUTOUPDATER":"0","X":"y"}}}}"#;
-        let agent = Agent::configured(&Config::parse(text).unwrap()).unwrap();
-        assert_eq!((agent.program(), agent.parser), ("/opt/claude", Parser::Claude));
-        assert_eq!(agent.env_set["DISABLE_AUTOUPDATER"], Text::from("0"));
-        assert_eq!(agent.env_set["CLAUDE_CODE_DISABLE_ATTACHMENTS"], Text::from("1"));
-    }
-
-    #[test]
-    fn other_profiles_start_from_nothing() {
-        let text = r#"{"agent":"mine","agents":{"mine":{"command":["make"]}}}"#;
-        let agent = Agent::configured(&Config::parse(text).unwrap()).unwrap();
-        assert_eq!((agent.parser, agent.env_pass.len(), agent.commit_leftovers), (Parser::ExitCode, 0, true));
-        for text in [r#"{"agent":"other"}"#, r#"{"agent":"mine","agents":{"mine":{}}}"#] {
-            let error = Agent::configured(&Config::parse(text).unwrap()).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
-        }
-    }
-
-    #[test]
-    fn instructions_are_handed_over_unless_they_are_a_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let agent = Agent::configured(&Config::default()).unwrap();
-        let handed =
-            || agent.arguments("id", folder.path()).iter().any(|argument| argument.ends_with("CLAUDE.md"));
-        assert!(!handed());
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("CLAUDE.md")).unwrap();
-        assert!(!handed());
-        std::fs::remove_file(folder.path().join("CLAUDE.md")).unwrap();
-        std::fs::File::create(folder.path().join("CLAUDE.md")).unwrap();
-        assert!(handed());
+        commit_leftovers: written.commit_leftovers.or(base.commit_leftovers),
     }
 }

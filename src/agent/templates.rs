@@ -30,15 +30,29 @@ const OF_PROMPT: &[&str] = &[
     "issue_number",
     "issue_title",
     "issue_url",
+    "last_end",
+    "new_feedback",
     "repo_path",
     "repository",
     "workspace_path",
 ];
 
-/// What an agent is told.
+/// What an agent is told at its first attempt.
 pub const PROMPT: Template = Template {
     name: "claude-prompt-template.md",
     text: include_str!("templates/claude-prompt-template.md"),
+    placeholders: OF_PROMPT,
+};
+/// What it is told at a later attempt, in a new session.
+pub const RETRY: Template = Template {
+    name: "claude-retry-template.md",
+    text: include_str!("templates/claude-retry-template.md"),
+    placeholders: OF_PROMPT,
+};
+/// What it is told where it goes on with its session: only what is new.
+pub const RESUME: Template = Template {
+    name: "claude-resume-template.md",
+    text: include_str!("templates/claude-resume-template.md"),
     placeholders: OF_PROMPT,
 };
 /// What an instance's `.env` holds.
@@ -71,7 +85,10 @@ pub const PULL_REQUEST: Template = Template {
 };
 
 /// All of them.
-pub const ALL: [&Template; 3] = [&PROMPT, &DOT_ENV, &PULL_REQUEST];
+pub const ALL: [&Template; 5] = [&PROMPT, &RETRY, &RESUME, &DOT_ENV, &PULL_REQUEST];
+
+/// Those that agents are told.
+pub const PROMPTS: [&Template; 3] = [&PROMPT, &RETRY, &RESUME];
 
 /// The folder of the operator's templates, below the workspaces.
 pub fn folder(workspaces: &Path) -> PathBuf {
@@ -81,11 +98,19 @@ pub fn folder(workspaces: &Path) -> PathBuf {
 impl Template {
     /// Fills the operator's text, or the built-in one, with these values: one for each of its placeholders.
     pub fn render(&self, workspaces: &Path, values: &BTreeMap<&str, String>) -> Result<String> {
+        self.fill(&self.read(workspaces)?, values)
+    }
+
+    /// The same with a text that was read already.
+    pub fn fill(&self, text: &str, values: &BTreeMap<&str, String>) -> Result<String> {
         if let Some(missing) = self.placeholders.iter().find(|name| !values.contains_key(*name)) {
             let message = format!("nothing was given for {{{missing}}} of '{}'", self.name);
             return Err(Error::new(Kind::Internal, message));
         }
-        prompt::render(self.name, &self.read(workspaces)?, values)
+        if PROMPTS.iter().any(|prompt| prompt.name == self.name) {
+            prompt::refuse_command(self.name, text)?;
+        }
+        prompt::render(self.name, text, values)
     }
 
     /// Refuses the operator's text if it asks for something that there is not.
@@ -95,7 +120,7 @@ impl Template {
     }
 
     /// The operator's text, or the built-in one.
-    fn read(&self, workspaces: &Path) -> Result<String> {
+    pub fn read(&self, workspaces: &Path) -> Result<String> {
         Ok(durable::read(&folder(workspaces).join(self.name))?.unwrap_or_else(|| self.text.to_owned()))
     }
 }

@@ -21,6 +21,9 @@ pub struct Spawn {
     /// Wait for the agents, and write each record as its agent ends
     #[arg(long)]
     wait: bool,
+    /// The agent profile to use, instead of the one that the labels or the configuration name
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
     /// Say what would be started, and start nothing
     #[arg(long)]
     dry_run: bool,
@@ -49,7 +52,7 @@ impl Arguments for Spawn {
     }
 
     fn run(&self, session: &Session) -> Result<Tally> {
-        let wish = spawn::Wish { wait: self.wait, dry_run: self.dry_run };
+        let wish = spawn::Wish { wait: self.wait, agent: self.agent.clone(), dry_run: self.dry_run };
         if self.issues.is_empty() {
             spawn::run(session, &wish, input::stdin_or_usage()?)
         } else {

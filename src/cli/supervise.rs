@@ -34,6 +34,9 @@ pub struct Supervise {
     /// With --launch: keep this variable from the program
     #[arg(long, hide = true, value_name = "NAME")]
     forget: Vec<String>,
+    /// The agent profile to use, instead of the one that the labels or the configuration name
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
     /// Become the leader of a new session, then the program that follows
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     launch: Vec<String>,
@@ -75,6 +78,6 @@ impl Arguments for Supervise {
 
     fn run(&self, session: &Session) -> Result<Tally> {
         let instance = self.instance.as_deref().unwrap_or_default();
-        supervise::run(session, instance, self.lock_on_stdin, self.onward)
+        supervise::run(session, instance, self.lock_on_stdin, self.onward, self.agent.as_deref())
     }
 }

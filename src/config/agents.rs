@@ -22,9 +22,11 @@ impl Default for AgentName {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Profile {
-    /// The argument vector; `{session_id}` stands for the session. Never run through a shell.
+    /// The argument vector. `{session_id}` stands for the session, an argument `{options}` for what `model` and the
+    /// like ask for (without one it goes to the end). Never run through a shell.
     pub command: Vec<String>,
-    /// The argument vector that goes on with a session; without one every attempt is a new session.
+    /// The argument vector that goes on with a session; without one every attempt is a new session. It starts the same
+    /// program. A `command` of one's own needs its own.
     pub resume: Option<Vec<String>>,
     /// How the prompt is handed over.
     pub prompt: Option<PromptBy>,
@@ -76,6 +78,12 @@ pub enum SessionBy {
 pub enum Parser {
     /// Claude Code's stream-json.
     Claude,
+    /// The events of `codex exec --json`.
+    Codex,
+    /// The events of `gemini -o stream-json`.
+    Gemini,
+    /// The events of `opencode run --format json`.
+    Opencode,
     /// Plain output; only the exit status and the commits count.
     ExitCode,
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::workspace::{Paths, private_file};
+use crate::agent::profile::Agent;
 use crate::clock::stamp;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::limits::{self, admission};
@@ -30,6 +31,8 @@ use crate::state::make_private;
 pub struct Wish {
     /// Until the agents have ended.
     pub wait: bool,
+    /// The agent profile; none for the one that the labels or the configuration name.
+    pub agent: Option<String>,
     /// Only say it.
     pub dry_run: bool,
 }
@@ -155,6 +158,8 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Re
         return Ok(Begun::NotDue);
     }
     if status == Status::Queued {
+        // A name that nobody knows is told here, not in a supervisor's log.
+        Agent::for_record(&session.loaded.config, &record, wish.agent.as_deref())?;
         session.state.refuse_while_resting()?;
         admit(session, number, starting)?;
     }
@@ -174,6 +179,9 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Re
         vec!["--lock-on-stdin".to_owned(), "--format".to_owned(), "jsonl".to_owned()];
     if !wish.wait {
         arguments.push("--onward".to_owned());
+    }
+    if let Some(agent) = &wish.agent {
+        arguments.extend(["--agent".to_owned(), agent.clone()]);
     }
     arguments.extend(session.options_for_children());
     arguments.push(claim.instance.clone());

@@ -18,6 +18,7 @@ use crate::agent::evidence::Evidence;
 use crate::agent::profile::Agent;
 use crate::claims;
 use crate::clock;
+use crate::config::SessionBy;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::limits::Group;
 use crate::output;
@@ -49,8 +50,14 @@ use launch::{Means, start};
 use limits::Watched;
 use watch::watch;
 
-/// Runs an instance from where it stands.
-pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool) -> Result<Tally> {
+/// Runs an instance from where it stands; `agent` is the profile that was asked for.
+pub fn run(
+    session: &Session,
+    instance: &str,
+    lock_on_stdin: bool,
+    onward: bool,
+    agent: Option<&str>,
+) -> Result<Tally> {
     // Fails when started by hand from an interactive shell, which put it into a group of its own already.
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
@@ -62,7 +69,7 @@ pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, onward: bool)
     let record = of_instance(session, instance)?;
     let record = match record.status {
         Some(Status::Queued) => {
-            attempt(session, &record).inspect_err(|_| allowance::give_back(session, &record))?
+            attempt(session, &record, agent).inspect_err(|_| allowance::give_back(session, &record))?
         }
         Some(Status::Testing) => record,
         status => {
@@ -120,12 +127,12 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 }
 
 /// One attempt: workspace, agent, end.
-fn attempt(session: &Session, record: &Record) -> Result<Record> {
+fn attempt(session: &Session, record: &Record, asked: Option<&str>) -> Result<Record> {
     session.state.refuse_when_stopped()?;
-    let agent = Agent::configured(&session.loaded.config)?;
+    let agent = Agent::for_record(&session.loaded.config, record, asked)?;
     let tier = confine::choose(session)?;
     allowance::ask(session, record, &agent)?;
-    let ready = workspace::prepare(session, record)?;
+    let ready = workspace::prepare(session, record, &agent)?;
     welcome::refuse_unless(session, &ready.base_sha)?;
     let means = Means::find(session, record, &agent, &ready, &tier)?;
     let told = Arc::new(AtomicBool::new(false));
@@ -181,9 +188,15 @@ fn enter(
             claim.not_before = None;
             claim.lease_expires_at = now + lease(session);
         }
+        // Only of a session in which something was said; a reported id is known when it is.
+        let before = record.run.take();
+        let session_id = match (before.as_ref().filter(|_| ready.resumes), agent.session) {
+            (Some(last), _) => last.session_id.clone(),
+            (None, SessionBy::Assigned) => Some(uuid::Uuid::new_v4().to_string()),
+            (None, SessionBy::Reported) => None,
+        };
         record.outcome = None;
         record.gates = None;
-        let before = record.run.take();
         let mut run = Run {
             supervisor: Some(owner::of_this_process()),
             agent: Some(agent.name.clone()),
@@ -195,7 +208,9 @@ fn enter(
             sandbox: Some(tier.name().to_owned()),
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
-            session_id: Some(uuid::Uuid::new_v4().to_string()),
+            session_id,
+            resumed: ready.resumes,
+            resumable: ready.resumes,
             git_dir: Some(ready.worktree.git_dir.display().to_string()),
             ..Run::default()
         };

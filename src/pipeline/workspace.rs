@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::rescue;
 use super::supervise::end_processes;
+use crate::agent::profile::Agent;
 use crate::agent::prompt;
-use crate::agent::templates::{DOT_ENV, PROMPT};
+use crate::agent::templates::DOT_ENV;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{PrivateGit, Repository, Worktree};
-use crate::record::Record;
+use crate::record::{Record, Status};
 use crate::session::Session;
 use crate::state::{durable, make_private};
 
@@ -55,13 +56,14 @@ impl Paths {
         })
     }
 
-    /// `<issue>.<attempt>.<session>.<what>` among the raw logs. The session keeps runs of one attempt apart: one
-    /// that ended in a usage limit does not count.
+    /// `<issue>.<attempt>.<start>-<run>.<what>` among the raw logs. Start and number keep runs of one attempt apart: one
+    /// that ended in a usage limit does not count. The session would not: another run may go on with it.
     pub(crate) fn raw_file(&self, record: &Record, what: &str) -> PathBuf {
         let attempt = record.claim.as_ref().map_or(1, |claim| claim.attempt);
-        let session = record.run.as_ref().and_then(|run| run.session_id.as_deref()).unwrap_or("none");
-        let session: String = session.chars().take(8).collect();
-        self.raw.join(format!("{}.{attempt}.{session}.{what}", record.number))
+        let started = record.run.as_ref().and_then(|run| run.started_at);
+        let started = started.map_or_else(|| "none".to_owned(), |at| at.format("%Y%m%d%H%M%S").to_string());
+        let run = record.history.iter().filter(|change| change.to == Status::InProgress).count();
+        self.raw.join(format!("{}.{attempt}.{started}-{run}.{what}", record.number))
     }
 }
 
@@ -72,11 +74,13 @@ pub(crate) struct Ready {
     pub(crate) worktree: Worktree,
     pub(crate) base_sha: String,
     pub(crate) dot_env: String,
+    /// Whether the agent goes on with its last session.
+    pub(crate) resumes: bool,
 }
 
 /// Makes the workspace of a claimed record, or finds it as an earlier attempt left it. The caller holds the
 /// instance.
-pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
+pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Result<Ready> {
     let claim = record.claimed()?;
     let (repository, private) = session.git_of_claim(claim)?;
     let paths = Paths::of(session, record)?;
@@ -91,6 +95,8 @@ pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
         Some(base) => repository.git_dir_of(&paths.worktree).ok().map(|git_dir| (base.clone(), git_dir)),
         None => None,
     };
+    // A session remembers files: in a new worktree it would look for what is not there.
+    let resumes = kept.is_some() && agent.resumes(record);
     let (base_sha, worktree) = match kept {
         Some((base, git_dir)) => {
             repository.remove_stale_locks(&git_dir, &claim.branch)?;
@@ -100,8 +106,8 @@ pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
     };
     let workspaces = session.loaded.workspaces(&session.environment)?;
     let repo_path = paths.worktree.display().to_string();
-    let values = prompt::prompt_values(record, &paths.dir.display().to_string(), &repo_path)?;
-    let prompt = PROMPT.render(&workspaces, &values)?;
+    let dir = paths.dir.display().to_string();
+    let prompt = prompt::prompt(record, resumes, &dir, &repo_path, |template| template.read(&workspaces))?;
     let values = BTreeMap::from([
         ("issue_id", record.number.to_string()),
         ("workspace_id", claim.instance.clone()),
@@ -111,7 +117,7 @@ pub(crate) fn prepare(session: &Session, record: &Record) -> Result<Ready> {
     let dot_env = DOT_ENV.render(&workspaces, &values)?;
     durable::replace_cheaply(&paths.prompt, prompt.as_bytes())?;
     durable::replace_cheaply(&paths.dot_env, dot_env.as_bytes())?;
-    Ok(Ready { paths, worktree, base_sha, dot_env })
+    Ok(Ready { paths, worktree, base_sha, dot_env, resumes })
 }
 
 fn make_worktree(

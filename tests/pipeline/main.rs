@@ -9,6 +9,7 @@
 mod support;
 
 mod acme_app;
+mod agents;
 mod app;
 mod claims;
 mod delivery;

@@ -15,7 +15,7 @@ use crate::git::Identity;
 use crate::limits::Group;
 use crate::pipeline::workspace::{self, Paths};
 use crate::record::retry::{self, End, Rule};
-use crate::record::{Extra, Outcome, Question, Record, Status};
+use crate::record::{Extra, Outcome, Question, Record, Run, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::events::Event;
@@ -29,9 +29,13 @@ const LONGEST_COMPLAINT: usize = 300;
 
 /// Ends a run. Where its supervisor is gone, `evidence` is empty and the output is read again.
 pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidence) -> Result<Record> {
-    let agent = Agent::configured(&session.loaded.config)?;
+    // A label that came or went since does not change who ran.
+    let ran = record.run.as_ref().and_then(|run| run.agent.as_deref());
+    let agent = Agent::for_record(&session.loaded.config, record, ran)?;
+    let mut told = follow::Reread::default();
     if evidence.last.is_none() {
-        evidence.last = follow::last_word(session, record, agent.parser);
+        told = follow::read_again(session, record, agent.parser);
+        evidence.last = told.last.take();
     }
     evidence.complaint = complaint(session, record);
     if let Some(found) = tampered(session, record)? {
@@ -74,7 +78,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
             run.memory_peak_bytes = memory.peak;
             run.head_sha.clone_from(&head);
             run.commits = head.is_some().then_some(evidence.commits);
+            follow::note_session(run, told.session_id.as_deref(), agent.session);
+            follow::note_use(run, &told.so_far);
             follow::count(run, evidence.last.as_ref());
+            run.resumable = run.resumable && !is_lost(run, outcome, evidence.last.as_ref());
             let said = evidence.last.as_ref().map(Final::text).unwrap_or_default();
             let said = session.redactor().redact(&sanitize::lines(&said)).into_owned();
             run.summary = (!said.is_empty()).then(|| sanitize::clip(&said, LONGEST_SUMMARY).into_owned());
@@ -130,6 +137,15 @@ fn complaint(session: &Session, record: &Record) -> Option<String> {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
     Some(sanitize::clip(&sanitize::line(line), LONGEST_COMPLAINT).into_owned())
+}
+
+/// Whether the next run had better begin a session of its own: the client does not know this one (it ended before any
+/// turn, with nobody else to blame), or the API refuses what has been said in it.
+fn is_lost(run: &Run, outcome: Outcome, last: Option<&Final>) -> bool {
+    let nothing_said = run.turns.unwrap_or_default() == 0;
+    let blameless = matches!(outcome, Outcome::UsageLimit | Outcome::Auth | Outcome::Cancelled);
+    let refused = last.and_then(|last| last.api_error_status);
+    (run.resumed && nothing_said && !blameless) || matches!(refused, Some(400 | 413))
 }
 
 /// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.

@@ -5,20 +5,20 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
 
 use crate::agent::budget;
-use crate::agent::events::{self, Final};
+use crate::agent::events::{Final, Progress, Reader};
 use crate::agent::profile::Agent;
 use crate::clock::Timestamp;
-use crate::config::Parser;
+use crate::config::{Parser, SessionBy};
 use crate::error::{Kind, OrFail, Result};
 use crate::pipeline::workspace::{Paths, Ready, private_file};
-use crate::record::Record;
+use crate::record::{Record, Run};
 use crate::redact::Redactor;
 use crate::session::Session;
 
@@ -33,12 +33,17 @@ pub(super) struct Follower {
     raw: PathBuf,
     reader: BufReader<File>,
     line: Line,
-    parser: Parser,
+    understood: Reader,
+    number: u64,
+    /// The session, as the agent itself names it.
+    session_id: Option<String>,
+    session_by: SessionBy,
     log: File,
     redactor: Redactor,
     last: Option<(Final, Instant)>,
     last_event_at: Option<Timestamp>,
-    noted: Option<Timestamp>,
+    /// Whether the record does not know of the last event yet.
+    unnoted: bool,
     noted_at: Instant,
 }
 
@@ -65,19 +70,24 @@ impl Follower {
     pub(super) fn open(session: &Session, record: &Record, agent: &Agent, ready: &Ready) -> Result<Self> {
         let raw = raw_output(&ready.paths, record);
         private_file(&raw)?;
-        let reader =
-            File::open(&raw).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", raw.display()))?;
+        let unreadable = || format!("cannot read '{}'", raw.display());
+        let mut reader = File::open(&raw).or_fail(Kind::CannotWrite, unreadable)?;
+        // The file is this run's own. Should it be there all the same, what it holds is not this run's.
+        reader.seek(SeekFrom::End(0)).or_fail(Kind::CannotWrite, unreadable)?;
         let log = private_file(&ready.paths.log)?;
         let mut follower = Self {
             raw,
             reader: BufReader::with_capacity(64 << 10, reader),
             line: Line::default(),
-            parser: agent.parser,
+            understood: Reader::new(agent.parser),
+            number: record.number,
+            session_id: None,
+            session_by: agent.session,
             log,
             redactor: session.redactor(),
             last: None,
             last_event_at: None,
-            noted: None,
+            unnoted: false,
             noted_at: Instant::now(),
         };
         let attempt = record.claim.as_ref().map_or(1, |claim| claim.attempt);
@@ -118,16 +128,29 @@ impl Follower {
 
     /// What was written without a line end counts as a line once the run is over.
     pub(super) fn finish(&mut self, session: &Session) -> Result<()> {
-        if self.line.bytes.is_empty() { Ok(()) } else { self.understand(session) }
+        if !self.line.bytes.is_empty() {
+            self.understand(session)?;
+        }
+        if let Some(rest) = self.understood.finish() {
+            self.tell(session, &rest)?;
+        }
+        if self.unnoted {
+            self.note(session);
+        }
+        Ok(())
     }
 
     fn understand(&mut self, session: &Session) -> Result<()> {
         let line = std::mem::take(&mut self.line);
         self.last_event_at = Some(session.clock.now());
+        self.unnoted = true;
         if line.too_long {
             return self.tell(session, "(a line of more than 10 MB)");
         }
-        let said = events::read(self.parser, &line.bytes);
+        let said = self.understood.read(&line.bytes);
+        if said.session_id.is_some() {
+            self.session_id = said.session_id;
+        }
         if let Some(end) = said.end {
             self.last = Some((end, Instant::now()));
         }
@@ -164,27 +187,46 @@ impl Follower {
     }
 
     /// Puts the last sign of life into the record, not too often. A failure is not worth ending the run for.
-    pub(super) fn note_progress(&mut self, session: &Session, number: u64) {
-        if self.last_event_at == self.noted || self.noted_at.elapsed() < NOTE_EVERY {
-            return;
+    pub(super) fn note_progress(&mut self, session: &Session) {
+        if self.unnoted && self.noted_at.elapsed() >= NOTE_EVERY {
+            self.note(session);
         }
-        let (at, last) = (self.last_event_at, self.last().cloned());
-        let noted = session.state.update(number, |record| {
+    }
+
+    fn note(&mut self, session: &Session) {
+        let (at, last) = (self.last_event_at, self.last());
+        let noted = session.state.update(self.number, |record| {
             if let Some(run) = &mut record.run {
                 run.last_event_at = at;
-                count(run, last.as_ref());
+                note_session(run, self.session_id.as_deref(), self.session_by);
+                note_use(run, self.understood.so_far());
+                count(run, last);
             }
             Ok(())
         });
         self.noted_at = Instant::now();
-        if noted.is_ok() {
-            self.noted = at;
-        }
+        self.unnoted = noted.is_err();
     }
 }
 
+/// Whoever speaks in a session can be heard in it again.
+pub(super) fn note_session(run: &mut Run, said: Option<&str>, by: SessionBy) {
+    let Some(said) = said else { return };
+    run.resumable = true;
+    if by == SessionBy::Reported {
+        run.session_id = Some(said.to_owned());
+    }
+}
+
+/// Puts what is known before the end into a run.
+pub(super) fn note_use(run: &mut Run, so_far: &Progress) {
+    run.turns = so_far.turns.or(run.turns);
+    run.cost_usd = so_far.cost_usd.or(run.cost_usd);
+    run.tokens = so_far.tokens.clone().or_else(|| run.tokens.take());
+}
+
 /// Puts what a result counts into a run.
-pub(super) fn count(run: &mut crate::record::Run, last: Option<&Final>) {
+pub(super) fn count(run: &mut Run, last: Option<&Final>) {
     if let Some(last) = last {
         run.turns = last.num_turns.or(run.turns);
         budget::note(run, last);
@@ -197,28 +239,42 @@ fn raw_output(paths: &Paths, record: &Record) -> PathBuf {
     paths.raw_file(record, "stdout.jsonl")
 }
 
-/// The last result in the output of a run whose supervisor is gone.
-pub(super) fn last_word(session: &Session, record: &Record, parser: Parser) -> Option<Final> {
-    let path = raw_output(&Paths::of(session, record).ok()?, record);
-    last_word_in(&path, parser)
+/// What the output of a run whose supervisor is gone tells, read once more.
+#[derive(Debug, Default)]
+pub(super) struct Reread {
+    /// The last result.
+    pub(super) last: Option<Final>,
+    /// The session, as the agent itself names it.
+    pub(super) session_id: Option<String>,
+    pub(super) so_far: Progress,
 }
 
-fn last_word_in(path: &Path, parser: Parser) -> Option<Final> {
-    let mut reader = BufReader::new(File::open(path).ok()?);
-    let (mut last, mut line) = (None, Line::default());
-    loop {
-        let read = reader.fill_buf().ok()?;
-        if read.is_empty() {
-            break;
-        }
+/// Reads a run's output once more; what cannot be read says nothing.
+pub(super) fn read_again(session: &Session, record: &Record, parser: Parser) -> Reread {
+    let mut told = Reread::default();
+    let Ok(paths) = Paths::of(session, record) else { return told };
+    let Ok(file) = File::open(raw_output(&paths, record)) else { return told };
+    let (mut reader, mut line, mut understood) = (BufReader::new(file), Line::default(), Reader::new(parser));
+    while let Ok(read) = reader.fill_buf()
+        && !read.is_empty()
+    {
         let end = read.iter().position(|byte| *byte == b'\n');
         let used = end.map_or(read.len(), |at| at + 1);
         line.add(&read[..end.unwrap_or(read.len())]);
         reader.consume(used);
         if end.is_some() {
-            last = events::read(parser, &line.bytes).end.or(last);
-            line = Line::default();
+            told.hear(&mut understood, &std::mem::take(&mut line).bytes);
         }
     }
-    events::read(parser, &line.bytes).end.or(last)
+    told.hear(&mut understood, &line.bytes);
+    told.so_far = understood.so_far().clone();
+    told
+}
+
+impl Reread {
+    fn hear(&mut self, understood: &mut Reader, line: &[u8]) {
+        let said = understood.read(line);
+        self.session_id = said.session_id.or(self.session_id.take());
+        self.last = said.end.or(self.last.take());
+    }
 }

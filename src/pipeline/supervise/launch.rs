@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::confine;
 use super::follow::Follower;
 use crate::agent::environment as seen;
 use crate::agent::profile::Agent;
+use crate::config::PromptBy;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::limits::{self, Entry, Group};
@@ -73,10 +74,13 @@ fn start_through(
 ) -> Result<Running> {
     let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
     let errors = ready.paths.raw_file(record, "stderr.txt");
-    let prompt = &ready.paths.prompt;
-    let prompt =
+    let prompt = match agent.prompt {
+        PromptBy::Stdin => ready.paths.prompt.as_path(),
+        PromptBy::File => Path::new("/dev/null"),
+    };
+    let stdin =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
-    let arguments = agent.arguments(&session_id, &ready.worktree.path);
+    let arguments = agent.arguments(&session_id, ready.resumes, &ready.worktree.path, &ready.paths.prompt);
     let Means { program, variables, sandbox } = means;
     let wrapped = match sandbox {
         Some(sandbox) => sandbox.wrap(program, &arguments, variables.clone())?,
@@ -96,7 +100,7 @@ fn start_through(
         .args(wrapped.arguments)
         .envs(wrapped.variables)
         .envs(entry.variables)
-        .stdin_file(prompt)
+        .stdin_file(stdin)
         .stdout_file(follower.raw_file()?)
         .stderr_file(private_file(&errors)?)
         .start()

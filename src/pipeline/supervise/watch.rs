@@ -64,7 +64,7 @@ pub(super) fn watch(
                 Err(error) => session.complain(&error),
             }
         }
-        follower.note_progress(session, number);
+        follower.note_progress(session);
     }
     freeze.lift(record);
     sweep(&token, running.pid(), &watched.group);

@@ -54,8 +54,7 @@ pub(super) fn agents(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
 fn agent(session: &Session, name: &str, tell: &mut Tell<'_>) -> Result<()> {
     let check = "agent";
     let environment = &session.environment;
-    let config = Config { agent: crate::config::AgentName(name.to_owned()), ..session.loaded.config.clone() };
-    let agent = match Agent::configured(&config) {
+    let agent = match Agent::named(&session.loaded.config, name) {
         Ok(agent) => agent,
         Err(error) => return tell(Finding::failed(check, &error)),
     };
@@ -75,7 +74,7 @@ fn agent(session: &Session, name: &str, tell: &mut Tell<'_>) -> Result<()> {
         ),
     })?;
     if name == "claude" && agent.program().ends_with("claude") {
-        tell(sign_in(&config, environment, credentials_file(environment).as_deref()))?;
+        tell(sign_in(&session.loaded.config, environment, credentials_file(environment).as_deref()))?;
     }
     Ok(())
 }
