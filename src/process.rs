@@ -6,20 +6,26 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::environment::{self, Environment};
 use crate::error::{Error, Kind, OrFail, Result};
 
+mod ending;
+mod table;
 mod tree;
 
+pub use ending::{Ended, end_all, signal_all, signal_started, stop_all};
+pub use table::{Usage, started, usage};
 use tree::pid_of;
-pub use tree::{carrying, descendants, end_all, marked, reap_zombies, signal_all, stop_all};
+pub use tree::{carrying, descendants, family, marked, reap_zombies};
 
 /// How long a process may take to follow SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -185,7 +191,9 @@ impl Program {
             })
             .start()
             .or_fail(Kind::Config, || format!("cannot start '{name}'"))?;
-        Ok(Running { name, handle })
+        let pid = handle.pids().first().copied().and_then(pid_of);
+        let end = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(Running { name, handle, end })
     }
 
     /// Starts it and waits for its end; past the deadline its whole group is killed.
@@ -216,6 +224,8 @@ impl Program {
 pub struct Running {
     name: String,
     handle: duct::Handle,
+    /// Readable once it has ended: the kernel wakes us at that moment.
+    end: Option<OwnedFd>,
 }
 
 impl Running {
@@ -226,9 +236,13 @@ impl Running {
 
     /// Waits for its end, at most so long; none if it still runs then.
     pub fn wait(&self, at_most: Duration) -> Result<Option<Finished>> {
+        let deadline = Instant::now() + at_most;
+        if self.end.as_ref().is_some_and(|end| !readable(end, deadline)) {
+            return Ok(None);
+        }
         let ended = self
             .handle
-            .wait_deadline(Instant::now() + at_most)
+            .wait_deadline(deadline)
             .or_fail(Kind::Internal, || format!("cannot wait for '{}'", self.name))?;
         Ok(ended.map(|output| Finished {
             exit: exit_number(output.status),
@@ -241,6 +255,18 @@ impl Running {
     pub fn kill_group(&self, signal: Signal) {
         if let Some(pid) = self.pid().and_then(pid_of) {
             let _ = kill_process_group(pid, signal);
+        }
+    }
+}
+
+/// Waits until a descriptor is readable, or until the deadline. What is wrong with it is for its reader to find out.
+fn readable(fd: &OwnedFd, deadline: Instant) -> bool {
+    loop {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok();
+        match poll(&mut [PollFd::new(fd, PollFlags::IN)], left.as_ref()) {
+            Ok(0) => return false,
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => return true,
         }
     }
 }
@@ -298,6 +324,22 @@ mod tests {
         let error = sh("sleep 30 & sleep 30").run(Duration::from_millis(100)).unwrap_err();
         assert!(error.to_string().contains("did not end within"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    /// The end is not looked for at intervals: the median of some waits is far below any interval worth having.
+    #[test]
+    fn an_end_is_noticed_at_once() {
+        let mut late: Vec<Duration> = Vec::new();
+        for _ in 0..15 {
+            let running = sh("sleep 0.05; date +%s%N").start().unwrap();
+            let finished = running.wait(Duration::from_secs(20)).unwrap().unwrap();
+            let now = chrono::DateTime::UNIX_EPOCH
+                + chrono::TimeDelta::nanoseconds(finished.text().parse().unwrap());
+            late.push((crate::clock::Clock::System.now_exact() - now).to_std().unwrap_or_default());
+        }
+        late.sort_unstable();
+        println!("ends noticed after {late:?}");
+        assert!(late[7] < Duration::from_millis(100), "{late:?}");
     }
 
     #[test]

@@ -12,7 +12,6 @@ use super::workspace::{self, Paths};
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::output::Output;
-use crate::process;
 use crate::record::{Outcome, Record, Status};
 use crate::session::Session;
 use crate::state::events::Event;
@@ -229,13 +228,11 @@ fn hold(session: &Session, wish: &Wish, instance: &str) -> Result<lock::Guard> {
     };
     for signal in [Signal::TERM, Signal::KILL] {
         let Some(holder) = session.state.holder(instance) else { break };
-        // The holder's note may be old: only a process with the same start time is meant.
-        let here = holder.owner.host == owner::host() && holder.owner.boot_id == owner::boot_id();
-        if !here || owner::started(holder.owner.pid) != Some(holder.owner.started) {
+        // The holder's note may be old.
+        if !owner::signal(&holder.owner, signal) {
             break;
         }
         session.note(&format!("ending {} (pid {})", holder.command, holder.owner.pid));
-        process::signal_all(&[holder.owner.pid], signal);
         let asked = Instant::now();
         while asked.elapsed() < PATIENCE {
             if let Some(guard) = session.state.try_hold(instance)? {

@@ -1,7 +1,8 @@
 //! Which process is meant: host, boot, pid and start time together, because a pid alone is used again.
 
-use std::path::Path;
+use rustix::process::Signal;
 
+use crate::process::{self, started};
 use crate::record::{Extra, Owner};
 
 /// This machine's name.
@@ -28,12 +29,11 @@ pub fn of_this_process() -> Owner {
     }
 }
 
-/// When a process was started, in clock ticks since boot; none if there is no such process.
-pub fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything, spaces and `)` included.
-    let fields = &stat[stat.rfind(')')? + 1..];
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+/// Signals a noted process, if it is still that very one: this machine, this boot, that start. Whether it was
+/// signalled.
+pub fn signal(noted: &Owner, signal: Signal) -> bool {
+    let here = noted.host == host() && noted.boot_id == boot_id();
+    here && process::signal_started(noted.pid, noted.started, signal)
 }
 
 #[cfg(test)]
@@ -48,5 +48,23 @@ mod tests {
         assert!(!owner.host.is_empty());
         assert_eq!(started(owner.pid), Some(owner.started));
         assert_eq!(started(u32::MAX), None);
+    }
+
+    #[test]
+    fn only_the_very_process_is_signalled() {
+        let running = process::Program::new("/bin/sleep", "/").args(["60"]).start().unwrap();
+        let pid = running.pid().unwrap();
+        let owner = Owner { pid, started: started(pid).unwrap(), ..of_this_process() };
+        let others = [
+            Owner { host: "elsewhere".into(), ..owner.clone() },
+            Owner { boot_id: "another boot".into(), ..owner.clone() },
+            Owner { started: owner.started + 1, ..owner.clone() },
+        ];
+        for other in &others {
+            assert!(!signal(other, Signal::KILL), "{other:?}");
+        }
+        assert!(running.wait(std::time::Duration::from_millis(50)).unwrap().is_none());
+        assert!(signal(&owner, Signal::KILL));
+        assert!(running.wait(std::time::Duration::from_secs(10)).unwrap().is_some());
     }
 }

@@ -14,7 +14,6 @@ use crate::limits;
 use crate::output::Output;
 use crate::pipeline::claim;
 use crate::pipeline::supervise::{conclude, end_processes, settle};
-use crate::process;
 use crate::record::{Record, Run, Status};
 use crate::session::Session;
 use crate::state::events::Event;
@@ -271,13 +270,11 @@ fn bury(session: &Session, record: &Record) -> Result<Option<Record>> {
 /// Ends a supervisor that outlived its run's deadline, if the process is the very one that was noted.
 fn kill_supervisor(session: &Session, record: &Record) {
     let Some(noted) = record.run.as_ref().and_then(|run| run.supervisor.as_ref()) else { return };
-    let here = noted.host == owner::host() && noted.boot_id == owner::boot_id();
-    if !here || owner::started(noted.pid) != Some(noted.started) {
+    if !owner::signal(noted, Signal::KILL) {
         return;
     }
     session
-        .note(&format!("issue #{}: its supervisor (pid {}) hangs and is killed", record.number, noted.pid));
-    process::signal_all(&[noted.pid], Signal::KILL);
+        .note(&format!("issue #{}: its supervisor (pid {}) hung and was killed", record.number, noted.pid));
     // The lock is free as soon as the kernel has closed its files.
     for _ in 0..100 {
         if matches!(session.state.is_held(record.instance()), Ok(false)) {
