@@ -41,6 +41,8 @@ pub(super) struct Follower {
     log: File,
     redactor: Redactor,
     last: Option<(Final, Instant)>,
+    /// When something was last read.
+    heard_at: Instant,
     last_event_at: Option<Timestamp>,
     /// Whether the record does not know of the last event yet.
     unnoted: bool,
@@ -86,6 +88,7 @@ impl Follower {
             log,
             redactor: session.redactor(),
             last: None,
+            heard_at: Instant::now(),
             last_event_at: None,
             unnoted: false,
             noted_at: Instant::now(),
@@ -109,6 +112,7 @@ impl Follower {
             if read.is_empty() {
                 return Ok(());
             }
+            self.heard_at = Instant::now();
             let (used, complete) = match read.iter().position(|byte| *byte == b'\n') {
                 Some(at) => {
                     self.line.add(&read[..at]);
@@ -167,6 +171,11 @@ impl Follower {
             let _ = writeln!(entry, "{at}  {line}");
         }
         self.log.write_all(entry.as_bytes()).or_fail(Kind::CannotWrite, || "cannot write the log")
+    }
+
+    /// When the agent was last heard, be it part of a line.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.heard_at
     }
 
     /// The last result, if there was one.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::follow::Follower;
 use super::freeze::Freeze;
 use super::limits::Watched;
+use super::liveness::Pulse;
 use super::sweep::sweep;
 use super::{conclude, lease};
 use crate::agent::budget;
@@ -37,6 +38,8 @@ pub(super) fn watch(
     let mut deadline = record.run.as_ref().and_then(Run::deadline_since_boot);
     let mut renewed = session.clock.now();
     let mut freeze = Freeze::default();
+    let mut pulse = Pulse::new(session.loaded.config.queue.stall_minutes);
+    let mut detail = None;
     let mut stopped = None;
     let mut exit = None;
     while stopped.is_none() {
@@ -50,6 +53,14 @@ pub(super) fn watch(
         follower.put_off(frozen_for);
         follower.catch_up(session)?;
         stopped = reason_to_stop(session, &follower, deadline, told);
+        pulse.heard(follower.heard_at());
+        if freeze.is_on() || !frozen_for.is_zero() {
+            pulse.put_off(frozen_for);
+        } else if stopped.is_none() && follower.last().is_none() {
+            // After its result another clock runs.
+            detail = pulse.look(session, record, &watched.group);
+            stopped = detail.as_ref().map(|_| Stopped::Stalled);
+        }
         if watched.look() {
             stopped = stopped.or(Some(Stopped::OutOfMemory));
         }
@@ -77,7 +88,7 @@ pub(super) fn watch(
     conclude(
         session,
         &watched.noted(record),
-        Evidence { exit, last: follower.last().cloned(), stopped, ..Evidence::default() },
+        Evidence { exit, last: follower.last().cloned(), stopped, detail, ..Evidence::default() },
     )
 }
 
