@@ -42,8 +42,9 @@ pub(super) fn watch(
     let mut detail = None;
     let mut stopped = None;
     let mut exit = None;
+    let mut tick = TICK;
     while stopped.is_none() {
-        if let Some(finished) = running.wait(TICK)? {
+        if let Some(finished) = running.wait(tick)? {
             exit = Some(finished.exit);
             break;
         }
@@ -51,7 +52,8 @@ pub(super) fn watch(
         let frozen_for = freeze.look(session, record);
         deadline = deadline.map(|deadline| deadline + frozen_for);
         follower.put_off(frozen_for);
-        follower.catch_up(session)?;
+        // Who says more than can be read at a time is not waited for.
+        tick = if follower.catch_up(session)? { TICK } else { Duration::ZERO };
         stopped = reason_to_stop(session, &follower, deadline, told);
         pulse.heard(follower.heard_at());
         if freeze.is_on() || !frozen_for.is_zero() {
@@ -82,7 +84,6 @@ pub(super) fn watch(
     if exit.is_none() {
         exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
     }
-    follower.catch_up(session)?;
     follower.finish(session)?;
     watched.look();
     conclude(
