@@ -12,6 +12,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hostile;
+mod killed;
 mod silence;
 
 use serde_json::Value;
