@@ -80,6 +80,16 @@ fn as_if_killed_within_an_entry(house: &House, raw: &Path) {
     fs::write(house.workspace(1).join("claude.log"), torn).unwrap();
 }
 
+/// Processes of a house with one of these names.
+fn named(house: &House, names: &[&str]) -> Vec<i32> {
+    let mut pids = House::processes_with(&format!("HOME={}", house.text_of("home")));
+    pids.retain(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        names.contains(&name.trim())
+    });
+    pids
+}
+
 /// The moment is drawn from all that a run takes; what its agents did is counted where it cannot be forgotten.
 #[test]
 fn a_supervisor_killed_at_any_moment_leaves_one_run_and_a_state_that_converges() {
@@ -96,13 +106,12 @@ fn a_supervisor_killed_at_any_moment_leaves_one_run_and_a_state_that_converges()
         let mut spawn = house.cq("spawn").args(["1"]).start();
         let moment = std::time::Duration::from_micros(fastrand::u64(0..1_200_000));
         std::thread::sleep(moment);
-        for pid in House::processes_with(&format!("HOME={}", house.text_of("home"))) {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if name.trim() == "cq-supervise" {
-                let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
-            }
+        for pid in named(&house, &["cq-supervise"]) {
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
         }
         spawn.wait().unwrap();
+        // What it had started besides the agent goes on to its end.
+        until("cq-gate and cq-pr", || named(&house, &["cq-gate", "cq-pr"]).is_empty().then_some(()));
         let claim = marker(&house, 1);
         *before.entry(house.status(1)).or_insert(0) += 1;
         house.shell("cq-monitor >/dev/null").run();

@@ -252,6 +252,8 @@ impl Cutter {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -313,7 +315,7 @@ mod tests {
     fn too_many_members_are_bounded_and_what_came_first_is_kept() {
         let mut line = r#"{"type":"result","is_error":false"#.to_owned();
         for number in 0..20_000 {
-            line += &format!(r#","m{number}":[{{"x":[{number}]}}]"#);
+            let _ = write!(line, r#","m{number}":[{{"x":[{number}]}}]"#);
         }
         let kept = understood(&(line + "}"));
         assert_eq!(
@@ -340,8 +342,8 @@ mod tests {
         }
         let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(40_000), "]".repeat(40_000));
         assert!(serde_json::from_slice::<Value>(&cut(deep.as_bytes(), 777)).is_err());
-        cut(&[0xff; 100_000], 777);
-        cut(&[&b"{\"a\":\""[..], &[0xff; 100_000], b"\"}"].concat(), 777);
+        cut(&vec![0xff; 100_000], 777);
+        cut(&[&b"{\"a\":\""[..], &vec![0xff; 100_000][..], b"\"}"].concat(), 777);
     }
 
     proptest::proptest! {

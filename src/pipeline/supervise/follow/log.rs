@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::SecondsFormat;
 
@@ -115,7 +115,7 @@ pub(super) struct Rest {
 
 impl Rest {
     /// None where nothing was noted: the run never began.
-    pub(super) fn open(session: &Session, log: &Path, note: &PathBuf) -> Result<Option<Self>> {
+    pub(super) fn open(session: &Session, log: &Path, note: &Path) -> Result<Option<Self>> {
         let Some(mut told) = Told::noted(note) else { return Ok(None) };
         let unreadable = || format!("cannot read '{}'", log.display());
         let file = private_file(log)?;
@@ -187,7 +187,7 @@ fn end_with_a_line(file: &File, there: &mut File, from: u64) -> std::io::Result<
     let (mut rest, mut whole, mut at) = (BufReader::new(there), from, from);
     loop {
         let mut line = Vec::new();
-        let read = rest.by_ref().take(u64::MAX).read_until(b'\n', &mut line)?;
+        let read = rest.read_until(b'\n', &mut line)?;
         at += read as u64;
         if read == 0 {
             break;
