@@ -18,6 +18,8 @@ impl PrivateGit {
         let list = |by: String| -> Result<BTreeSet<String>> {
             let done = self
                 .program()
+                // Where it is started inside the checkout, as below `.cq`, git lists that folder alone.
+                .args(["-C".to_owned(), checkout.display().to_string()])
                 .args([
                     "-c",
                     "core.bare=false",
