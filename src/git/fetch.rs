@@ -120,7 +120,7 @@ impl PrivateGit {
         let mut all: Vec<&str> = theirs.lines().collect();
         let ours = ours.unwrap_or_default();
         all.extend(ours.lines().filter(|sha| !theirs.lines().any(|known| known == *sha)));
-        let text: String = all.iter().map(|sha| format!("{sha}\n")).collect();
+        let text = all.iter().fold(String::new(), |text, sha| text + sha + "\n");
         if text == theirs { Ok(()) } else { durable::replace(&file, text.as_bytes()) }
     }
 
@@ -130,12 +130,9 @@ impl PrivateGit {
         let tree = self.tree_of(sha)?;
         let list = self
             .run("list missing files", &["rev-list", "--objects", "--missing=print", "--no-walk", &tree])?;
-        let missing: String = list
-            .text()
-            .lines()
-            .filter_map(|line| line.strip_prefix('?'))
-            .map(|name| format!("{name}\n"))
-            .collect();
+        let list = list.text();
+        let missing = list.lines().filter_map(|line| line.strip_prefix('?'));
+        let missing = missing.fold(String::new(), |all, name| all + name + "\n");
         if missing.is_empty() {
             return Ok(());
         }

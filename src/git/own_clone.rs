@@ -4,6 +4,7 @@
 //! repository, where everything that comes after the agent looks for it; what it committed is taken over there as from
 //! a sandbox, by [`Quarantine::collect`].
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::quarantine::{Quarantine, Stand};
@@ -55,7 +56,8 @@ impl PrivateGit {
             durable::replace_cheaply(&file, format!("{sha}\n").as_bytes())?;
         }
         let objects = shown::object_directories(repository.common_dir());
-        let objects: String = objects.iter().map(|folder| format!("{}\n", folder.display())).collect();
+        let objects =
+            objects.iter().fold(String::new(), |all, folder| all + &folder.display().to_string() + "\n");
         durable::replace_cheaply(&git.join("objects/info/alternates"), objects.as_bytes())?;
         shown::copy(&repository.common_dir().join("shallow"), &git.join("shallow"))?;
         durable::replace_cheaply(&git.join("config"), self.settings_of_clone(origin).as_bytes())?;
@@ -75,10 +77,11 @@ impl PrivateGit {
         if sha256 {
             settings.push_str("[extensions]\n\tobjectformat = sha256\n");
         }
-        settings.push_str(&format!(
+        let _ = write!(
+            settings,
             "[remote \"origin\"]\n\turl = \"{}\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
             quoted(origin.address)
-        ));
+        );
         settings.push_str("[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
         settings
     }

@@ -140,7 +140,9 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         };
         emit(&record, now, &mut output)
     })?;
-    rest.iter().for_each(|rest| session.note(&rest.to_string()));
+    if let Some(rest) = &rest {
+        session.note(&rest.to_string());
+    }
     let queued = |record: &Record| {
         let waits = quiet || session.state.limit()?.is_some();
         if waits { Ok(()) } else { output.record(record) }

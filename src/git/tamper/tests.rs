@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test writes as an agent does")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 

@@ -70,7 +70,7 @@ pub(crate) fn begin(session: &Session, record: &Record, ready: &Ready) -> Result
     if let Some(copy) = guard.copy()?.filter(|_| !others.is_empty()) {
         let changes = guard.compare(&copy, &live)?;
         if !changes.is_empty() {
-            let kept = guard.kept(record, &ready.paths, "found")?;
+            let kept = Guard::kept(record, &ready.paths, "found")?;
             let restored = tamper::put_back(&changes, &guard.common_dir, &copy, &kept)?;
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
             session.note(&format!("found and put back in the repository: {}", changes.join(", ")));
@@ -104,7 +104,7 @@ pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>
         return Ok(None);
     }
     let paths = Paths::of(session, record)?;
-    let kept = guard.kept(record, &paths, "tampered")?;
+    let kept = Guard::kept(record, &paths, "tampered")?;
     let mut found = Tampered { changes: Vec::new(), kept, restored: true };
     let mut add = |changes: &[Change], restored: bool| {
         found.changes.extend(changes.iter().map(ToString::to_string));
@@ -170,7 +170,7 @@ impl<'s> Guard<'s> {
     }
 
     /// A new folder among the raw logs for what is put out of the way.
-    fn kept(&self, record: &Record, paths: &Paths, what: &str) -> Result<PathBuf> {
+    fn kept(record: &Record, paths: &Paths, what: &str) -> Result<PathBuf> {
         make_private(&paths.raw)?;
         let name = paths.raw_file(record, what);
         let free = (1..1000).map(|number| match number {

@@ -4,6 +4,7 @@
 //! ignores and the list names is, plain files alone, and neither way is a link followed: not out of the checkout, not
 //! out of the worktree. What is cq's own is left out whatever the list says.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
@@ -55,10 +56,10 @@ pub(super) fn copy(
     let copied = copy_all(&checkout, worktree, named)?;
     let mut told = format!("'{LIST}': {} ignored files copied, {} bytes", copied.files, copied.bytes);
     if copied.shared > 0 {
-        told.push_str(&format!(" ({} by reflink)", copied.shared));
+        let _ = write!(told, " ({} by reflink)", copied.shared);
     }
     if copied.left > 0 {
-        told.push_str(&format!(", {} left out", copied.left));
+        let _ = write!(told, ", {} left out", copied.left);
     }
     session.detail(&told);
     Ok(Some(told))
