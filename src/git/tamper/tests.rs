@@ -1,9 +1,9 @@
-#![expect(clippy::disallowed_methods, reason = "a test writes as an agent does")]
-
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::state::durable;
 
 /// A git directory as it is before a run.
 fn repository() -> tempfile::TempDir {
@@ -33,14 +33,14 @@ fn repository() -> tempfile::TempDir {
         ("modules/a/b/HEAD", "ref: refs/heads/main\n"),
         ("modules/a/b/config", ""),
     ] {
-        fs::write(root.join(path), text).unwrap();
+        write(root.join(path), text);
     }
     folder
 }
 
 fn write(path: PathBuf, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 /// A configuration here is its lines.
@@ -88,7 +88,7 @@ const DEEDS: [(&str, Deed, &[&str]); 29] = [
     (
         "info elsewhere",
         |root| {
-            fs::rename(root.join("info"), root.join("elsewhere")).unwrap();
+            durable::rename(&root.join("info"), &root.join("elsewhere")).unwrap();
             symlink("elsewhere", root.join("info")).unwrap();
         },
         &["info", "info/attributes"],
@@ -184,7 +184,7 @@ fn what_cannot_be_put_back_is_said() {
     let aside = tempfile::tempdir().unwrap();
     let before = Snapshot::read(root).unwrap();
     keep(&before, root, &aside.path().join("copy")).unwrap();
-    fs::rename(root.join("objects"), root.join("moved")).unwrap();
+    durable::rename(&root.join("objects"), &root.join("moved")).unwrap();
     symlink("moved", root.join("objects")).unwrap();
     let found = changes(&before, &Snapshot::read(root).unwrap(), |_, _| Ok(Settings::default())).unwrap();
     assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["objects"]);
