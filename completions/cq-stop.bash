@@ -23,7 +23,7 @@ _cq__stop() {
 
     case "${cmd}" in
         cq__stop)
-            opts="-q -v -h -V --drain --abort --thaw --reason --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
+            opts="-q -v -h -V --freeze --thaw --drain --abort --status --no-comment --reason --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -23,12 +23,24 @@ _cq__supervise() {
 
     case "${cmd}" in
         cq__supervise)
-            opts="-q -v -h -V --lock-on-stdin --onward --agent --launch --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
+            opts="-q -v -h -V --lock-on-stdin --onward --enter --arrived --forget --agent --launch --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --enter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arrived)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --forget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --agent)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

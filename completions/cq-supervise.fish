@@ -1,3 +1,6 @@
+complete -c cq-supervise -l enter -d 'With --launch: enter this control group first' -r -F
+complete -c cq-supervise -l arrived -d 'With --launch: say in this file which control groups that are' -r -F
+complete -c cq-supervise -l forget -d 'With --launch: keep this variable from the program' -r
 complete -c cq-supervise -l agent -d 'The agent profile to use, instead of the one that the labels or the configuration name' -r
 complete -c cq-supervise -l launch -d 'Become the leader of a new session, then the program that follows' -r
 complete -c cq-supervise -l config -d 'The configuration file [default: orchestrator-config.json here or in a folder above]' -r -F
