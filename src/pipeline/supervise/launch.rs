@@ -42,6 +42,26 @@ impl Means {
         let sandbox = confine::prepare(session, record, ready, tier)?;
         Ok(Self { program, variables, sandbox })
     }
+
+    /// A program as it is started in the run's sandbox, if there is one.
+    pub(super) fn wrap(
+        &self,
+        program: &Path,
+        arguments: &[String],
+        variables: BTreeMap<String, String>,
+    ) -> Result<Wrapped> {
+        match &self.sandbox {
+            Some(sandbox) => sandbox.wrap(program, arguments, variables),
+            None => Ok(Wrapped { program: program.to_owned(), arguments: arguments.to_vec(), variables }),
+        }
+    }
+}
+
+/// What a program reads and writes.
+pub(super) struct Files {
+    pub(super) stdin: File,
+    pub(super) stdout: File,
+    pub(super) stderr: File,
 }
 
 /// Starts the agent in its group, which becomes another one where the first turns out not to work.
@@ -81,17 +101,19 @@ fn start_through(
     let stdin =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
     let arguments = agent.arguments(&session_id, ready.resumes, &ready.worktree.path, &ready.paths.prompt);
-    let Means { program, variables, sandbox } = means;
-    let wrapped = match sandbox {
-        Some(sandbox) => sandbox.wrap(program, &arguments, variables.clone())?,
-        None => Wrapped { program: program.clone(), arguments, variables: variables.clone() },
-    };
+    let wrapped = means.wrap(&means.program, &arguments, means.variables.clone())?;
+    let files = Files { stdin, stdout: follower.raw_file()?, stderr: private_file(&errors)? };
+    start_wrapped(ready, wrapped, files, entry)
+}
+
+/// Starts a program in the run's group and folder.
+pub(super) fn start_wrapped(ready: &Ready, wrapped: Wrapped, files: Files, entry: Entry) -> Result<Running> {
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     let mut words = entry.through;
     words.push(launcher.display().to_string());
     words.extend(entry.launcher);
-    let foreign = entry.forget.into_iter().filter(|name| !variables.contains_key(*name));
+    let foreign = entry.forget.into_iter().filter(|name| !wrapped.variables.contains_key(*name));
     words.extend(foreign.flat_map(|name| ["--forget".to_owned(), name.to_owned()]));
     let first = words.remove(0);
     Program::new(first, &ready.worktree.path)
@@ -100,9 +122,9 @@ fn start_through(
         .args(wrapped.arguments)
         .envs(wrapped.variables)
         .envs(entry.variables)
-        .stdin_file(stdin)
-        .stdout_file(follower.raw_file()?)
-        .stderr_file(private_file(&errors)?)
+        .stdin_file(files.stdin)
+        .stdout_file(files.stdout)
+        .stderr_file(files.stderr)
         .start()
 }
 
