@@ -19,7 +19,7 @@ use crate::error::{Kind, OrFail, Result};
 mod restore;
 mod settings;
 
-pub use restore::{keep, put_back};
+pub use restore::{keep, keep_again, put_back};
 pub use settings::{Settings, harmful};
 
 /// Files that stand once in a git directory, its own and a submodule's.

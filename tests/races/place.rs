@@ -153,6 +153,7 @@ impl Place {
             "lock",
             "records",
             "repo.git",
+            "spending",
         ];
         for name in names(&self.path(".cq")) {
             assert!(known.contains(&name.as_str()), "{name} is left over");

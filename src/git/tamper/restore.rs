@@ -15,6 +15,23 @@ pub fn keep(snapshot: &Snapshot, root: &Path, into: &Path) -> Result<()> {
     snapshot.0.keys().try_for_each(|path| copy_one(&root.join(path), &into.join(path)))
 }
 
+/// The same, where an earlier copy has most of it: a file that is as it was there becomes one more name of the earlier
+/// copy's. Copies are never written to.
+pub fn keep_again(
+    snapshot: &Snapshot,
+    root: &Path,
+    into: &Path,
+    earlier: &Snapshot,
+    copy: &Path,
+) -> Result<()> {
+    make_private(into)?;
+    snapshot.0.iter().try_for_each(|(path, thing)| {
+        let same = matches!(thing, Thing::File { .. }) && earlier.0.get(path) == Some(thing);
+        let named = same && std::fs::hard_link(copy.join(path), into.join(path)).is_ok();
+        if named { Ok(()) } else { copy_one(&root.join(path), &into.join(path)) }
+    })
+}
+
 /// Puts back what changed, from the copy that [`keep`] made; what was there instead goes below `kept`, so that a
 /// person can look at it. Returns whether everything could be put back: a folder full of the owner's data that was
 /// replaced by a link is only reported.

@@ -17,6 +17,7 @@
 //! Where blaming the wrong one of several would hurt, `workspace.isolation: clone` keeps them apart.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ use crate::state::{durable, lock, make_private};
 /// What is one worktree's alone: its pointer to its administrative folder, and that one's pointer back.
 const POINTER: &str = ".git";
 const GIT_DIR: &str = "gitdir";
+/// How long a run waits for its turn: a whole fleet may begin, or end, at once.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What was found changed at the end of a run.
 #[derive(Debug)]
@@ -160,7 +163,7 @@ impl<'s> Guard<'s> {
         let folder = session.state.dir().join("guard");
         make_private(&folder.join("runs"))?;
         let now = session.clock.now();
-        let locks = [lock::take(&folder.join("lock"), lock::PATIENCE, now)?, private.worktree_lock(now)?];
+        let locks = [lock::take(&folder.join("lock"), PATIENCE, now)?, private.worktree_lock(now)?];
         let common_dir = repository.common_dir().to_owned();
         Ok((Self { session, folder, common_dir, private }, locks))
     }
@@ -212,11 +215,23 @@ impl<'s> Guard<'s> {
         Ok(name.map(|name| self.folder.join(name)).filter(|copy| copy.is_dir()))
     }
 
+    /// Takes the copy in force afresh, if it is not how things are already.
     fn copy_afresh(&self) -> Result<()> {
+        let live = Snapshot::read(&self.common_dir)?;
+        let into = self.folder.join(format!("copy-{}", uuid::Uuid::new_v4()));
         let old = self.copy()?;
-        let name = format!("copy-{}", uuid::Uuid::new_v4());
-        tamper::keep(&Snapshot::read(&self.common_dir)?, &self.common_dir, &self.folder.join(&name))?;
-        durable::replace_cheaply(&self.folder.join("shared"), name.as_bytes())?;
+        match &old {
+            Some(old) => {
+                let known = Snapshot::read(old)?;
+                if known == live {
+                    return Ok(());
+                }
+                tamper::keep_again(&live, &self.common_dir, &into, &known, old)?;
+            }
+            None => tamper::keep(&live, &self.common_dir, &into)?,
+        }
+        let name = into.file_name().unwrap_or_default().as_encoded_bytes();
+        durable::replace_cheaply(&self.folder.join("shared"), name)?;
         if let Some(old) = old {
             let _ = std::fs::remove_dir_all(old);
         }
