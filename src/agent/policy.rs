@@ -87,12 +87,16 @@ const CONDITIONS: [&str; 9] = [
 /// The first sentence of a text that forbids contributions by machines.
 pub fn forbids(text: &str) -> Option<String> {
     let paragraphs = text.replace("\r\n", "\n");
-    let plain = |c: char| if matches!(c, '*' | '_' | '`' | '#' | '>') { ' ' } else { c };
+    let plain = |c: char| match c {
+        '*' | '`' => None,
+        '_' | '#' | '>' => Some(' '),
+        c => Some(c),
+    };
     paragraphs
         .split("\n\n")
         .flat_map(|paragraph| paragraph.split_inclusive(['.', '!', ';']))
         .flat_map(|sentence| sentence.split("\n- "))
-        .map(|sentence| sentence.chars().map(plain).collect::<String>())
+        .map(|sentence| sentence.chars().filter_map(plain).collect::<String>())
         .map(|sentence| sentence.split_whitespace().collect::<Vec<_>>().join(" "))
         .find(|sentence| is_refusal(&sentence.to_lowercase().replace('\u{2019}', "'")))
 }

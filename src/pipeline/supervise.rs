@@ -35,6 +35,7 @@ mod follow;
 mod freeze;
 mod launch;
 mod limits;
+mod liveness;
 mod rest;
 mod setup;
 mod sweep;

@@ -16,6 +16,8 @@ pub(super) struct Entry {
     /// Clock ticks of processor time: its own, and those of its children that it took leave of.
     own_ticks: u64,
     reaped_ticks: u64,
+    /// Minor page faults of these children: no program runs without one.
+    reaped_faults: u64,
 }
 
 impl Entry {
@@ -48,6 +50,7 @@ fn parse(stat: &str) -> Option<Entry> {
         session: small(3)?,
         own_ticks: number(11)?.saturating_add(number(12)?),
         reaped_ticks: number(13)?.saturating_add(number(14)?),
+        reaped_faults: number(8)?,
         started: number(19)?,
     })
 }
@@ -75,6 +78,8 @@ pub struct Usage {
     pub own: Duration,
     /// Processor time of its children that have ended.
     pub reaped: Duration,
+    /// Their minor page faults: more of them mean that one more has ended.
+    pub reaped_faults: u64,
     /// Bytes it has read and written, its ended children's included; 0 where that is not shown.
     pub bytes: u64,
     /// Whether it is stopped.
@@ -90,6 +95,7 @@ pub fn usage(pids: &[u32]) -> BTreeMap<(u32, u64), Usage> {
         let usage = Usage {
             own: time(entry.own_ticks),
             reaped: time(entry.reaped_ticks),
+            reaped_faults: entry.reaped_faults,
             bytes: std::fs::read_to_string(format!("/proc/{pid}/io")).map_or(0, |text| moved(&text)),
             stopped: entry.stopped(),
         };
@@ -112,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_table_is_read_whatever_the_program_is_called() {
-        let stat = "42 (a) R (b) S 7 40 39 0 -1 4194304 95 0 0 0 11 2 300 4 20 0 1 0 12345 2498560 219 1 1 0";
+        let stat = "42 (a) R (b) S 7 40 39 0 -1 4194304 95 8 0 0 11 2 300 4 20 0 1 0 12345 2498560 219 1 1 0";
         let entry = Entry {
             pid: 42,
             parent: 7,
@@ -122,6 +128,7 @@ mod tests {
             started: 12345,
             own_ticks: 13,
             reaped_ticks: 304,
+            reaped_faults: 8,
         };
         assert_eq!(parse(stat), Some(entry));
         for broken in ["", "42", "42 (x", "42 (x) S", "42 (x) S 1 2 3 0 -1 0 0"] {

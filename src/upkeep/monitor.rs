@@ -141,7 +141,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         emit(&record, now, &mut output)
     })?;
     if let Some(rest) = &rest {
-        session.note(&rest.to_string());
+        session.detail(&rest.to_string());
     }
     let queued = |record: &Record| {
         let waits = quiet || session.state.limit()?.is_some();

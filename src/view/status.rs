@@ -66,6 +66,8 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
                 "its supervisor is gone: cq-monitor decides what follows".clone_into(last);
             } else if let Some(last) = row.last_mut().filter(|_| frozen && is_running(record)) {
                 "frozen: cq-stop --thaw lets it go on".clone_into(last);
+            } else if let Some(last) = row.last_mut() {
+                *last = uncertain(session, record, now).unwrap_or_else(|| std::mem::take(last));
             }
             row
         })?;
@@ -120,6 +122,17 @@ fn in_the_way(session: &Session, tally: &mut Tally) -> Result<()> {
 
 fn is_running(record: &Record) -> bool {
     record.status == Some(Status::InProgress)
+}
+
+/// What is known of an agent that seems to do nothing.
+fn uncertain(session: &Session, record: &Record, now: Timestamp) -> Option<String> {
+    let run =
+        record.run.as_ref().filter(|run| run.liveness == Some(Liveness::Uncertain) && is_running(record))?;
+    let silence = run
+        .silent_since
+        .map_or_else(String::new, |since| format!(" for {}", span((now - since).num_seconds())));
+    let stall = session.loaded.config.queue.stall_minutes;
+    Some(format!("uncertain: no output and no work{silence}; after {stall} min it is ended as stalled"))
 }
 
 /// In which sandboxes agents are at work.
@@ -211,6 +224,7 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
         },
         Some(Status::InProgress | Status::Testing) if held => {
             told.push("somebody works on it".to_owned());
+            told.extend(uncertain(session, record, now));
             let limits = record.run.as_ref().and_then(|run| run.limits.as_ref());
             told.extend(limits.map(|limits| format!("its limits: {}", limits::told(limits))));
         }

@@ -232,7 +232,17 @@ fn requests(house: &House) -> Vec<Value> {
 
 /// A record without what differs by nature: moments, names made by chance, addresses, what was measured.
 fn plain(value: &Value, house: &House) -> Value {
-    let measured = ["pid", "started", "token", "session_id", "seconds", "duration_seconds"];
+    let measured = [
+        "pid",
+        "started",
+        "token",
+        "session_id",
+        "seconds",
+        "duration_seconds",
+        "deadline_since_boot_ms",
+        "memory_peak_bytes",
+        "groups",
+    ];
     match value {
         Value::Array(items) => items.iter().map(|item| plain(item, house)).collect(),
         Value::Object(object) => {

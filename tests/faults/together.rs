@@ -59,7 +59,8 @@ fn assert_kept(house: &House, all: &[Ran]) {
     }
     if let (Some(first), Some(last)) = (sorted.first(), sorted.last()) {
         let pauses = i64::try_from(sorted.len()).unwrap() - 1;
-        assert!(last - first >= pauses * PAUSE * 9 / 10, "{sorted:?}");
+        // Of all of them only the first can have come late enough to matter.
+        assert!(last - first >= pauses * PAUSE * 9 / 10 - PAUSE / 2, "{sorted:?}");
     }
 }
 

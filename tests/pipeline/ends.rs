@@ -187,7 +187,7 @@ fn the_fleet_rests_until_the_moment_that_the_client_named() {
     let said = format!("no agent is started before {}", limit()["until"].as_str().unwrap());
     house.cq("spawn").args(["2"]).run().ends(75, &said);
     house.cq("supervise").args(["claude-instance-1"]).run().ends(75, &said);
-    assert!(house.cq("monitor").run().ends(0, &said).records().is_empty());
+    assert!(house.cq("monitor").args(["-v"]).run().ends(0, &said).records().is_empty());
     assert_eq!(house.status(2), "queued");
 
     // After it everybody is due. A limit that was only said, and may be an agent's words, is believed for six hours.

@@ -37,7 +37,7 @@ fn a_red_check_sends_the_agent_back_with_its_last_lines() {
     let line = "cq-monitor | cq-spawn --wait | cq-gate | cq-pr";
     assert_eq!(house.shell(line).at(later).run().quietly().record()["status"], "pr-ready");
     let prompt = fs::read_to_string(house.workspace(1).join("prompt.2")).unwrap();
-    assert!(prompt.contains("line 100\nbroken") && prompt.contains("Attempt: 2"), "{prompt}");
+    assert!(prompt.contains("line 100\nbroken") && prompt.contains("This is attempt 2."), "{prompt}");
     let pulls = house.lab.pulls();
     assert_eq!(
         (pulls.len(), &pulls[0]["head"]["ref"]),

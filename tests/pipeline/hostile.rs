@@ -57,17 +57,13 @@ KEYS
     house.work(1).good();
     assert!(house.place("home/.gitconfig").exists(), "the agent did its worst");
     assert!(!house.place("planted").exists(), "not when its leftovers were committed");
-    house.cq("gate").args(["1"]).run().good();
-    assert!(!house.place("planted").exists(), "not when its tree was checked out");
-    house.cq("pr").args(["1"]).run().good();
-    assert!(!house.place("planted").exists(), "not when its branch was pushed");
-    assert_eq!(house.lab.pulls().len(), 1);
+    assert_eq!(house.record(1)["outcome"], "tampered");
     house.work(2).good();
     assert!(!house.place("planted").exists(), "not when the next worktree was made");
     house.cq("cleanup").args(["--all", "--force"]).run().good();
     assert!(!house.place("planted").exists(), "not when it was put away");
     assert!(!house.workspace(1).exists() && !house.workspace(2).exists());
-    // The traps were armed: plain git, as anybody uses it here, steps into them.
+    // What it did to the repository was put back. Its home is not cq's: plain git steps into the trap there.
     house.program("git").args(["status"]).run();
     assert!(house.place("planted").exists(), "nothing was planted, so nothing was shown");
 }

@@ -54,6 +54,9 @@ impl Place {
             "github": {"owner": "acme", "repo": "widgets"},
             "queue": {"maxConcurrentIssues": capacity, "retryAttempts": 1000},
             "qualityGates": [],
+            // The agents here write down what they do beside their worktrees, and the machine is a full one.
+            "sandbox": "none",
+            "limits": {"freeMemoryMegabytes": 0, "freeDiskMegabytes": 0},
         });
         fs::create_dir(place.path("home")).unwrap();
         fs::write(place.path(CONFIG), config.to_string()).unwrap();
@@ -144,6 +147,7 @@ impl Place {
             "archive",
             "cache",
             "events.jsonl",
+            "guard",
             "index.json",
             "instances",
             "lock",

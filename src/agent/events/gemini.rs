@@ -55,9 +55,9 @@ fn begin_turn(so_far: &mut Conversation) {
 }
 
 fn result(event: &Value, so_far: &mut Conversation) -> Final {
-    let stats = &event["stats"];
-    let number = |key: &str| stats[key].as_u64().unwrap_or_default();
-    let usage = stats.is_object().then(|| Usage {
+    let used = &event["stats"];
+    let number = |key: &str| used[key].as_u64().unwrap_or_default();
+    let usage = used.is_object().then(|| Usage {
         input: number("input_tokens"),
         output: number("output_tokens"),
         cache_read: number("cached"),

@@ -14,10 +14,13 @@ use crate::sanitize;
 
 mod claude;
 mod codex;
+mod cut;
 mod gemini;
 mod opencode;
 #[cfg(test)]
 mod tests;
+
+pub use cut::Line;
 
 /// The final word of a run, whichever client says it. A later one replaces an earlier one, and sums up both.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

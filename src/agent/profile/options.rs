@@ -15,7 +15,7 @@ pub(super) fn options(name: &str, parser: Parser, profile: &Profile) -> Result<V
         match parser {
             Parser::Claude => options.extend(["--model".to_owned(), model.clone()]),
             Parser::Codex | Parser::Gemini | Parser::Opencode => {
-                options.extend(["-m".to_owned(), model.clone()])
+                options.extend(["-m".to_owned(), model.clone()]);
             }
             Parser::ExitCode => return refused("model", UNKNOWN),
         }
@@ -49,15 +49,14 @@ pub(super) fn options(name: &str, parser: Parser, profile: &Profile) -> Result<V
         (Some(_), _) => return refused("maxTurns", UNKNOWN),
     }
     match (profile.max_cost_usd, parser) {
-        (None, _) => {}
         (Some(dollars), _) if !(dollars > 0.0 && dollars.is_finite()) => {
             return refused("maxCostUsd", "must be greater than 0");
         }
         (Some(dollars), Parser::Claude) => {
-            options.extend(["--max-budget-usd".to_owned(), dollars.to_string()])
+            options.extend(["--max-budget-usd".to_owned(), dollars.to_string()]);
         }
-        // It cannot be told, but says after each step what that cost.
-        (Some(_), Parser::Opencode) => {}
+        // opencode cannot be told, but says after each step what that cost.
+        (None, _) | (Some(_), Parser::Opencode) => {}
         (Some(_), _) => return refused("maxCostUsd", "this agent does not tell what it costs"),
     }
     Ok(options)

@@ -17,6 +17,7 @@ use crate::record::{Extra, Outcome, Question, Record, Run, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::events::Event;
+use crate::state::owner;
 
 /// The agent's last words, in the record: at most so many characters.
 const LONGEST_SUMMARY: usize = 4_000;
@@ -29,9 +30,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     let ran = record.run.as_ref().and_then(|run| run.agent.as_deref());
     let agent = Agent::for_record(&session.loaded.config, record, ran)?;
     let mut told = follow::Reread::default();
-    if evidence.last.is_none() {
+    // Who followed the run itself has read it.
+    if record.run.as_ref().and_then(|run| run.supervisor.as_ref()) != Some(&owner::of_this_process()) {
         told = follow::read_again(session, record, agent.parser);
-        evidence.last = told.last.take();
+        evidence.last = evidence.last.or(told.last.take());
     }
     evidence.complaint = complaint(session, record);
     if let Some(found) = tampered(session, record)? {

@@ -1,68 +1,59 @@
-//! Follows the file that an agent writes its output to: understands it, tells it to the log, redacted.
+//! Follows a run's output file: understands each line, keeps what counts, and passes it on to the log, redacted.
 //!
 //! A file and not a pipe, because Claude Code was seen to lose its result when a pipe's reader paused, and
-//! because a file outlives its reader.
+//! because a file outlives its reader. However long a line is and however many there are, little is held of them.
 
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chrono::SecondsFormat;
-
 use crate::agent::budget;
-use crate::agent::events::{Final, Progress, Reader};
+use crate::agent::events::{Final, Line, Progress, Reader, Said};
 use crate::agent::profile::Agent;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::config::{Parser, SessionBy};
 use crate::error::{Kind, OrFail, Result};
 use crate::pipeline::workspace::{Paths, Ready, private_file};
 use crate::record::{Record, Run};
-use crate::redact::Redactor;
 use crate::session::Session;
 
-/// A longer line is not understood, only kept in the raw file.
-const LONGEST_LINE: usize = 10 << 20;
+mod log;
+mod ration;
+
+use log::{Log, Rest};
+use ration::Ration;
+
 /// The record learns of progress at most this often.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// How long is read at a time before everything else is thought of.
+const AT_A_TIME: Duration = Duration::from_millis(200);
+/// So much is read between two looks at the clock.
+const CHUNK: usize = 64 << 10;
 
 /// What is known of a run's output so far.
 #[derive(Debug)]
 pub(super) struct Follower {
     raw: PathBuf,
     reader: BufReader<File>,
+    /// Bytes of it that were read, up to the end of the last whole line.
+    read: u64,
     line: Line,
+    line_length: u64,
     understood: Reader,
     number: u64,
     /// The session, as the agent itself names it.
     session_id: Option<String>,
     session_by: SessionBy,
-    log: File,
-    redactor: Redactor,
+    log: Log,
+    ration: Ration,
     last: Option<(Final, Instant)>,
+    /// When something was last read.
+    heard_at: Instant,
     last_event_at: Option<Timestamp>,
     /// Whether the record does not know of the last event yet.
     unnoted: bool,
     noted_at: Instant,
-}
-
-/// A line that may not be complete yet.
-#[derive(Debug, Default)]
-struct Line {
-    bytes: Vec<u8>,
-    too_long: bool,
-}
-
-impl Line {
-    fn add(&mut self, more: &[u8]) {
-        if self.bytes.len() + more.len() > LONGEST_LINE {
-            self.too_long = true;
-            self.bytes = Vec::new();
-        } else if !self.too_long {
-            self.bytes.extend_from_slice(more);
-        }
-    }
 }
 
 impl Follower {
@@ -74,18 +65,21 @@ impl Follower {
         let mut reader = File::open(&raw).or_fail(Kind::CannotWrite, unreadable)?;
         // The file is this run's own. Should it be there all the same, what it holds is not this run's.
         reader.seek(SeekFrom::End(0)).or_fail(Kind::CannotWrite, unreadable)?;
-        let log = private_file(&ready.paths.log)?;
+        let log = Log::open(session, &ready.paths.log, &note_of(&ready.paths, record))?;
         let mut follower = Self {
             raw,
-            reader: BufReader::with_capacity(64 << 10, reader),
+            reader: BufReader::with_capacity(CHUNK, reader),
+            read: 0,
             line: Line::default(),
+            line_length: 0,
             understood: Reader::new(agent.parser),
             number: record.number,
             session_id: None,
             session_by: agent.session,
             log,
-            redactor: session.redactor(),
+            ration: Ration::new(clock::since_boot()),
             last: None,
+            heard_at: Instant::now(),
             last_event_at: None,
             unnoted: false,
             noted_at: Instant::now(),
@@ -101,39 +95,47 @@ impl Follower {
         private_file(&self.raw)
     }
 
-    /// Reads what has been written since.
-    pub(super) fn catch_up(&mut self, session: &Session) -> Result<()> {
-        loop {
+    /// Reads what has been written since, for a while. Whether that is all of it.
+    pub(super) fn catch_up(&mut self, session: &Session) -> Result<bool> {
+        let (began, before) = (Instant::now(), self.read);
+        let all = loop {
             let read = self.reader.fill_buf();
             let read = read.or_fail(Kind::CannotWrite, || format!("cannot read '{}'", self.raw.display()))?;
             if read.is_empty() {
-                return Ok(());
+                break true;
             }
-            let (used, complete) = match read.iter().position(|byte| *byte == b'\n') {
-                Some(at) => {
-                    self.line.add(&read[..at]);
-                    (at + 1, true)
-                }
-                None => {
-                    self.line.add(read);
-                    (read.len(), false)
-                }
-            };
+            self.heard_at = Instant::now();
+            if self.heard_at.saturating_duration_since(began) > AT_A_TIME {
+                break false;
+            }
+            let end = read.iter().position(|byte| *byte == b'\n');
+            let used = end.map_or(read.len(), |at| at + 1);
+            self.line.add(&read[..end.unwrap_or(read.len())]);
+            self.line_length += used as u64;
             self.reader.consume(used);
-            if complete {
+            if end.is_some() {
                 self.understand(session)?;
             }
+        };
+        if self.read > before {
+            self.log.has_told(self.read)?;
         }
+        Ok(all)
     }
 
-    /// What was written without a line end counts as a line once the run is over.
+    /// Reads everything, once the run is over. What was written without a line end counts as a line.
     pub(super) fn finish(&mut self, session: &Session) -> Result<()> {
-        if !self.line.bytes.is_empty() {
+        while !self.catch_up(session)? {}
+        if !self.line.is_empty() {
             self.understand(session)?;
         }
         if let Some(rest) = self.understood.finish() {
-            self.tell(session, &rest)?;
+            self.log.tell(session, &rest)?;
         }
+        if let Some(left_out) = self.ration.left_out() {
+            self.log.tell(session, &left_out)?;
+        }
+        self.log.has_told(self.read)?;
         if self.unnoted {
             self.note(session);
         }
@@ -141,32 +143,29 @@ impl Follower {
     }
 
     fn understand(&mut self, session: &Session) -> Result<()> {
-        let line = std::mem::take(&mut self.line);
+        self.read += std::mem::take(&mut self.line_length);
         self.last_event_at = Some(session.clock.now());
         self.unnoted = true;
-        if line.too_long {
-            return self.tell(session, "(a line of more than 10 MB)");
-        }
-        let said = self.understood.read(&line.bytes);
+        let said = self.understood.read(&self.line.take());
         if said.session_id.is_some() {
-            self.session_id = said.session_id;
+            self.session_id.clone_from(&said.session_id);
         }
+        let log = &mut self.log;
+        let told = rationed(&mut self.ration, &said, |text| log.tell(session, text));
         if let Some(end) = said.end {
             self.last = Some((end, Instant::now()));
         }
-        said.lines.iter().try_for_each(|text| self.tell(session, text))
+        told
     }
 
-    /// One entry of the log: each of its lines begins with the time, so that logs can be merged.
+    /// One entry of the log, in cq's own words.
     pub(super) fn tell(&mut self, session: &Session, text: &str) -> Result<()> {
-        let at = session.clock.now_exact().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let text = self.redactor.redact(text);
-        let text = crate::sanitize::lines(&text);
-        let mut entry = String::with_capacity(text.len() + 64);
-        for line in text.lines() {
-            let _ = writeln!(entry, "{at}  {line}");
-        }
-        self.log.write_all(entry.as_bytes()).or_fail(Kind::CannotWrite, || "cannot write the log")
+        self.log.tell(session, text)
+    }
+
+    /// When the agent was last heard, be it part of a line.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.heard_at
     }
 
     /// The last result, if there was one.
@@ -247,14 +246,42 @@ pub(super) struct Reread {
     /// The session, as the agent itself names it.
     pub(super) session_id: Option<String>,
     pub(super) so_far: Progress,
+    /// Bytes of it so far.
+    read: u64,
+    rest: Option<Rest>,
 }
 
-/// Reads a run's output once more; what cannot be read says nothing.
+/// Where it is noted how far a run's output has been told.
+fn note_of(paths: &Paths, record: &Record) -> PathBuf {
+    paths.raw_file(record, "told.txt")
+}
+
+/// Tells of a line what the log takes: the end always.
+fn rationed(ration: &mut Ration, said: &Said, mut tell: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    for text in &said.lines {
+        if !ration.takes(text.len() + text.lines().count() * 32, clock::since_boot()) && said.end.is_none() {
+            continue;
+        }
+        if let Some(left_out) = ration.left_out() {
+            tell(&left_out)?;
+        }
+        tell(text)?;
+    }
+    Ok(())
+}
+
+/// Reads a run's output once more, and tells the log what it lacks. What cannot be read says nothing.
 pub(super) fn read_again(session: &Session, record: &Record, parser: Parser) -> Reread {
-    let mut told = Reread::default();
-    let Ok(paths) = Paths::of(session, record) else { return told };
+    let Ok(paths) = Paths::of(session, record) else { return Reread::default() };
+    let rest = Rest::open(session, &paths.log, &note_of(&paths, record)).unwrap_or_else(|error| {
+        session.complain(&error);
+        None
+    });
+    let mut told = Reread { rest, ..Reread::default() };
     let Ok(file) = File::open(raw_output(&paths, record)) else { return told };
-    let (mut reader, mut line, mut understood) = (BufReader::new(file), Line::default(), Reader::new(parser));
+    let mut reader = BufReader::with_capacity(CHUNK, file);
+    let (mut line, mut understood) = (Line::default(), Reader::new(parser));
+    let mut ration = Ration::new(clock::since_boot());
     while let Ok(read) = reader.fill_buf()
         && !read.is_empty()
     {
@@ -262,19 +289,42 @@ pub(super) fn read_again(session: &Session, record: &Record, parser: Parser) -> 
         let used = end.map_or(read.len(), |at| at + 1);
         line.add(&read[..end.unwrap_or(read.len())]);
         reader.consume(used);
+        told.read += used as u64;
         if end.is_some() {
-            told.hear(&mut understood, &std::mem::take(&mut line).bytes);
+            told.hear(session, understood.read(&line.take()), &mut ration);
         }
     }
-    told.hear(&mut understood, &line.bytes);
+    if !line.is_empty() {
+        told.hear(session, understood.read(&line.take()), &mut ration);
+    }
+    for last in [understood.finish(), ration.left_out()].into_iter().flatten() {
+        told.tell(session, &last);
+    }
+    if let Some(Err(error)) = told.rest.take().map(|rest| rest.end(told.read)) {
+        session.complain(&error);
+    }
     told.so_far = understood.so_far().clone();
     told
 }
 
 impl Reread {
-    fn hear(&mut self, understood: &mut Reader, line: &[u8]) {
-        let said = understood.read(line);
+    fn hear(&mut self, session: &Session, said: Said, ration: &mut Ration) {
+        if self.rest.as_ref().is_some_and(|rest| self.read > rest.told()) {
+            // What cannot be told ends no burial.
+            let _ = rationed(ration, &said, |text| {
+                self.tell(session, text);
+                Ok(())
+            });
+        }
         self.session_id = said.session_id.or(self.session_id.take());
         self.last = said.end.or(self.last.take());
+    }
+
+    fn tell(&mut self, session: &Session, text: &str) {
+        let Some(rest) = &mut self.rest else { return };
+        if let Err(error) = rest.tell(session, text) {
+            session.complain(&error);
+            self.rest = None;
+        }
     }
 }

@@ -59,6 +59,11 @@ impl Freeze {
         slept
     }
 
+    /// Whether the run is frozen now.
+    pub(super) fn is_on(&self) -> bool {
+        self.frozen
+    }
+
     /// Lets everything move before it is ended.
     pub(super) fn lift(&mut self, record: &Record) {
         if std::mem::take(&mut self.frozen) {
@@ -71,6 +76,7 @@ impl Freeze {
         claims::update(&session.state, record.claimed()?, record.number, |record| {
             if let Some(run) = &mut record.run {
                 run.liveness = Some(if frozen { Liveness::Frozen } else { Liveness::Working });
+                run.silent_since = None;
                 put_off(run, by);
             }
             Ok(())

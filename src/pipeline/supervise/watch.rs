@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::follow::Follower;
 use super::freeze::Freeze;
 use super::limits::Watched;
+use super::liveness::Pulse;
 use super::sweep::sweep;
 use super::{conclude, lease};
 use crate::agent::budget;
@@ -37,10 +38,13 @@ pub(super) fn watch(
     let mut deadline = record.run.as_ref().and_then(Run::deadline_since_boot);
     let mut renewed = session.clock.now();
     let mut freeze = Freeze::default();
+    let mut pulse = Pulse::new(session.loaded.config.queue.stall_minutes);
+    let mut detail = None;
     let mut stopped = None;
     let mut exit = None;
+    let mut tick = TICK;
     while stopped.is_none() {
-        if let Some(finished) = running.wait(TICK)? {
+        if let Some(finished) = running.wait(tick)? {
             exit = Some(finished.exit);
             break;
         }
@@ -48,8 +52,17 @@ pub(super) fn watch(
         let frozen_for = freeze.look(session, record);
         deadline = deadline.map(|deadline| deadline + frozen_for);
         follower.put_off(frozen_for);
-        follower.catch_up(session)?;
+        // Who says more than can be read at a time is not waited for.
+        tick = if follower.catch_up(session)? { TICK } else { Duration::ZERO };
         stopped = reason_to_stop(session, &follower, deadline, told);
+        pulse.heard(follower.heard_at());
+        if freeze.is_on() || !frozen_for.is_zero() {
+            pulse.put_off(frozen_for);
+        } else if stopped.is_none() && follower.last().is_none() {
+            // After its result another clock runs.
+            detail = pulse.look(session, record, &watched.group);
+            stopped = detail.as_ref().map(|_| Stopped::Stalled);
+        }
         if watched.look() {
             stopped = stopped.or(Some(Stopped::OutOfMemory));
         }
@@ -71,13 +84,12 @@ pub(super) fn watch(
     if exit.is_none() {
         exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
     }
-    follower.catch_up(session)?;
     follower.finish(session)?;
     watched.look();
     conclude(
         session,
         &watched.noted(record),
-        Evidence { exit, last: follower.last().cloned(), stopped, ..Evidence::default() },
+        Evidence { exit, last: follower.last().cloned(), stopped, detail, ..Evidence::default() },
     )
 }
 

@@ -1,0 +1,157 @@
+//! Supervisors that are killed at any moment: one cq-monitor later the state has converged, and the log is whole.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::wait::until;
+use crate::{House, long, marker};
+
+const LATER: &str = "2199-01-01T00:00:00Z";
+
+/// Every word of an agent that counts, and after each of some of them the supervisor is killed: by the agent, so that
+/// the moment is near what it said.
+fn steps(kill_after: u64) -> Value {
+    // The shell's parent is the agent, and the agent's the supervisor.
+    let kill = "up=$(cut -d' ' -f4 /proc/$PPID/stat); test \"$(cat /proc/$up/comm)\" = cq-supervise && kill -KILL $up";
+    let mut steps = Vec::new();
+    for number in 0..60 {
+        steps.push(json!({"say": format!("word {number}.")}));
+        if number == kill_after {
+            steps.push(json!({"run": ["sh", "-c", kill]}));
+        }
+        if number % 7 == 3 {
+            steps.push(json!({"sleep_ms": 40}));
+        }
+    }
+    steps.extend([json!({"print_raw": "no line end follows"}), json!({"hang": true})]);
+    Value::Array(steps)
+}
+
+/// How often each word is in the log.
+fn words(log: &str) -> Vec<usize> {
+    (0..60)
+        .map(|number| log.lines().filter(|line| line.ends_with(&format!("  word {number}."))).count())
+        .collect()
+}
+
+#[test]
+fn no_word_is_lost_or_told_twice_when_the_supervisor_is_killed() {
+    let times = if long() { 60 } else { 5 };
+    for time in 0..times {
+        let after = fastrand::u64(0..60);
+        let house = House::with_steps(&steps(after));
+        house.work_detached(1);
+        let claim = marker(&house, 1);
+        let pid = house.record(1)["run"]["supervisor"]["pid"].to_string();
+        until("the supervisor's end", || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z ")).then_some(())
+        });
+        let raw = fs::read_dir(house.clone().join("logs/claude-instance-1")).unwrap().flatten();
+        let raw = raw
+            .map(|entry| entry.path())
+            .find(|path| path.to_string_lossy().ends_with(".stdout.jsonl"))
+            .unwrap();
+        until("the last word", || fs::read_to_string(&raw).unwrap().contains("no line end").then_some(()));
+        if time % 2 == 1 {
+            as_if_killed_within_an_entry(&house, &raw);
+        }
+        house.cq("monitor").run().ends(0, "issue #1 had lost its supervisor; it is queued now");
+        assert_eq!(House::processes_with(&claim), Vec::<i32>::new());
+        let log = house.log(1);
+        assert_eq!(words(&log), vec![1; 60], "{time}: killed after {after}: {log}");
+        assert_eq!(log.matches("no line end follows").count(), 1, "{log}");
+        house.cq("monitor").run().quietly();
+        assert_eq!(house.log(1), log, "what was buried is not told again");
+    }
+}
+
+/// As it is when the supervisor dies after it has told something and before it has noted that, in the midst of an entry.
+fn as_if_killed_within_an_entry(house: &House, raw: &Path) {
+    let note =
+        raw.with_file_name(raw.file_name().unwrap().to_str().unwrap().replace("stdout.jsonl", "told.txt"));
+    let text = fs::read_to_string(&note).unwrap();
+    let begins = text.split(' ').next().unwrap();
+    fs::write(&note, format!("{begins} {:020} {begins}\n", 0)).unwrap();
+    let torn = house.log(1) + "2026-01-31T09:30:00.000Z  word";
+    fs::write(house.workspace(1).join("claude.log"), torn).unwrap();
+}
+
+/// Processes of a house with one of these names.
+fn named(house: &House, names: &[&str]) -> Vec<i32> {
+    let mut pids = House::processes_with(&format!("HOME={}", house.text_of("home")));
+    pids.retain(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        names.contains(&name.trim())
+    });
+    pids
+}
+
+/// The moment is drawn from all that a run takes; what its agents did is counted where it cannot be forgotten.
+#[test]
+fn a_supervisor_killed_at_any_moment_leaves_one_run_and_a_state_that_converges() {
+    let times = if long() { 100 } else { 6 };
+    let mut before = std::collections::BTreeMap::new();
+    for time in 0..times {
+        // Two at once on one worktree would find each other's lock.
+        let alone = "flock -n -E 99 ../alone sleep 0.15; test $? != 99 || echo twice >>../../../twice";
+        let house = House::with_steps(&json!([
+            {"say": "I begin."}, {"run": ["sh", "-c", alone]}, {"append": {"path": "new.txt", "content": "x\n"}},
+            {"commit": "Add a file"},
+        ]));
+        house.claim(1);
+        let mut spawn = house.cq("spawn").args(["1"]).start();
+        let moment = std::time::Duration::from_micros(fastrand::u64(0..1_200_000));
+        std::thread::sleep(moment);
+        for pid in named(&house, &["cq-supervise"]) {
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        }
+        spawn.wait().unwrap();
+        // What it had started besides the agent goes on to its end.
+        until("cq-gate and cq-pr", || named(&house, &["cq-gate", "cq-pr"]).is_empty().then_some(()));
+        let claim = marker(&house, 1);
+        *before.entry(house.status(1)).or_insert(0) += 1;
+        house.shell("cq-monitor >/dev/null").run();
+        let record = house.record(1);
+        let status = record["status"].as_str().unwrap();
+        assert!(["queued", "testing", "pr-ready"].contains(&status), "{time}, {moment:?}: {record}");
+        if status == "queued" {
+            assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "{time}, {moment:?}");
+        }
+        house.shell("cq-monitor | cq-spawn --wait | cq-gate | cq-pr").at(LATER).run();
+        assert_eq!(house.status(1), "pr-ready", "{time}, {moment:?}: {}", house.record(1));
+        assert_eq!(house.lab.pulls().len(), 1);
+        assert!(!house.clone().join("twice").exists(), "{time}, {moment:?}: two agents at once");
+    }
+    println!("killed while the record was: {before:?}");
+}
+
+/// Numbers of processes are used again: one that only has the number is not touched, neither as a supervisor nor as an
+/// agent.
+#[test]
+fn a_process_that_only_has_the_number_is_left_alone() {
+    let house = House::with_steps(&json!([{"hang": true}]));
+    house.work_detached(1);
+    let mut stranger = house.program("sleep").args(["60"]).start();
+    let supervisor = house.record(1)["run"]["supervisor"]["pid"].as_i64().unwrap();
+    let file = house.state_dir().join("records/1.json");
+    let mut record = house.record(1);
+    record["run"]["supervisor"]["pid"] = json!(stranger.id());
+    record["run"]["pid"] = json!(stranger.id());
+    record["run"]["deadline_since_boot_ms"] = json!(1);
+    fs::write(&file, record.to_string()).unwrap();
+    // It seems to hang: the one that is noted is to be killed.
+    house.cq("monitor").run().good();
+    assert!(stranger.try_wait().unwrap().is_none() && house.status(1) == "in-progress");
+    kill_process(Pid::from_raw(i32::try_from(supervisor).unwrap()).unwrap(), Signal::KILL).unwrap();
+    until("its burial", || {
+        house.cq("monitor").run();
+        (house.status(1) == "queued").then_some(())
+    });
+    assert!(stranger.try_wait().unwrap().is_none());
+    let _ = stranger.kill();
+    stranger.wait().unwrap();
+}
