@@ -114,7 +114,9 @@ fn spring(part: usize, parts: usize, isolation: &str) {
         let trapped = Trapped::new(trap, isolation);
         for (at, line) in LINES.iter().enumerate() {
             trapped.through(line, at >= 4);
-            if at == 4 && trap.passable && isolation == "worktree" {
+            // In a clone the objects that it borrows may be gone.
+            let passable = trap.passable && (isolation == "worktree" || !trap.name.contains("alternates"));
+            if at == 4 && passable {
                 let reached = [1, 2].map(|number| trapped.house.status(number));
                 let why = [1, 2].map(|number| trapped.house.record(number)["history"].to_string());
                 assert_eq!(reached, ["pr-ready", "pr-ready"], "{}: the work was done\n{why:?}", trap.name);
