@@ -237,6 +237,8 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
         }
         Some(Status::Failed) if record.open_question().is_some() => {
             told.extend(record.open_question().map(waits_for));
+            let retry = format!("cq-claim --retry {} queues it again without one", record.number);
+            told.push(retry);
         }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
         _ => {}

@@ -42,7 +42,7 @@ fn an_issue_shows_where_it_stands() {
     dry.ends(0, "would put 'claude-in-progress' on issue #1");
     assert_eq!(labels(&house, 1), ["P1", "claude-ready"]);
 
-    house.cq("monitor").run().quietly();
+    house.cq("monitor").run().ends(0, "issue #2: asked at");
     let ours = |labels: &[&str], assignees: &[&str]| {
         let strings = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         (strings(labels), strings(assignees))
@@ -55,7 +55,8 @@ fn an_issue_shows_where_it_stands() {
     house.lab.call("DELETE", "/_lab/requests", &Value::Null);
     house.cq("monitor").run().quietly();
     assert_eq!((requests(&house, "POST").len(), requests(&house, "DELETE").len()), (0, 0));
-    assert_eq!(requests(&house, "GET"), [304, 304, 304]);
+    // The three issues, and the answers to the question.
+    assert_eq!(requests(&house, "GET"), [304, 304, 304, 304]);
 
     // Its own labels keep nobody from trying again, and a label that somebody took off comes back.
     house.cq("claim").args(["--retry", "2"]).run().good();
