@@ -48,6 +48,19 @@ pub fn of_check(environment: &Environment, record: &Record) -> Result<Variables>
     Ok(variables)
 }
 
+/// What a program sees that prepares a workspace: no keys either, and the instance's `.env`.
+pub fn of_setup(environment: &Environment, record: &Record, dot_env: &str) -> Result<Variables> {
+    let mut variables = of_check(environment, record)?;
+    variables.extend(parse_dot_env(dot_env));
+    let claim = record.claimed()?;
+    variables.insert("GIT_TERMINAL_PROMPT".to_owned(), "0".to_owned());
+    variables.insert("CQ_INSTANCE".to_owned(), claim.instance.clone());
+    variables.insert("CQ_BRANCH".to_owned(), claim.branch.clone());
+    // The marker is not `.env`'s to set.
+    variables.insert(MARKER.to_owned(), claim.token.clone());
+    Ok(variables)
+}
+
 /// What an agent sees: the same, its own keys, what the profile sets, the instance's `.env`, and who commits are by.
 pub fn of_agent(
     environment: &Environment,
@@ -143,8 +156,13 @@ mod tests {
             assert_eq!((seen["ISSUE_ID"].as_str(), seen["REPO_PATH"].as_str()), ("7", "/a b"));
             assert!(!seen.contains_key("bad name"));
         }
-        let seen = of_check(&environment(), &record()).unwrap();
-        assert!(!seen.values().any(|value| value == "secret" || value == "key"), "{seen:?}");
+        for seen in [
+            of_check(&environment(), &record()).unwrap(),
+            of_setup(&environment(), &record(), "CQ_CLAIM=mine\nX=1\n").unwrap(),
+        ] {
+            assert!(!seen.values().any(|value| value == "secret" || value == "key"), "{seen:?}");
+            assert_eq!(seen[MARKER], "t");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum Stopped {
     OverBudget,
     /// Its processes took more memory than they may; also where the kernel ended them for it.
     OutOfMemory,
+    /// A program that prepares the workspace failed; no agent was started.
+    SetupFailed,
     /// The repository around the worktree was changed.
     Tampered,
     /// The operator said so.
@@ -63,6 +65,7 @@ pub fn judge(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
         Some(Stopped::Stalled) => (Outcome::Stalled, "it gave no sign of life for too long"),
         Some(Stopped::OutOfMemory) => (Outcome::OutOfMemory, "it took more memory than it may"),
         Some(Stopped::Tampered) => (Outcome::Tampered, "the repository around the worktree was changed"),
+        Some(Stopped::SetupFailed) => (Outcome::AgentError, "the workspace could not be set up"),
         Some(Stopped::Cancelled) => (Outcome::Cancelled, "stopped by the operator"),
         Some(Stopped::LostClaim) => (Outcome::LostClaim, "the claim was lost"),
         Some(Stopped::Interrupted) => (Outcome::Crashed, "interrupted"),

@@ -150,12 +150,13 @@ pub struct Workspace {
     pub cleanup_after_hours: u32,
     /// Whether an agent works in a worktree of the repository or in a clone of its own.
     pub isolation: Isolation,
-    /// How much of the base is fetched from the remote.
+    /// How much of the base is fetched from the remote: never less than the repository has of its history already, so
+    /// `blobless` counts in a partial clone, `shallow` in a shallow or an empty one.
     pub clone: CloneDepth,
-    /// Worktrees that are kept ready at the base; an agent then starts at once on a large repository.
+    /// Worktrees that cq-monitor keeps ready at the base; an agent then starts at once on a large repository.
     pub warm_spares: u32,
-    /// Programs that prepare a new workspace, each an argument vector, run in the worktree before the first attempt.
-    /// Never through a shell, without keys.
+    /// Programs that prepare a new workspace, each an argument vector, run in it before its first agent, within that
+    /// one's limits and sandbox. Never through a shell, never a file of the worktree's own, without keys.
     pub setup: Vec<Vec<String>>,
     /// Minutes that each of them may take.
     pub setup_timeout_minutes: f64,

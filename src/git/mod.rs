@@ -13,6 +13,9 @@ use crate::environment::{self, Environment};
 use crate::error::{Error, Kind, Result};
 use crate::process::{self, Finished, Program};
 
+mod fetch;
+mod ignored;
+pub mod own_clone;
 mod private;
 mod quarantine;
 mod remote;

@@ -3,7 +3,6 @@
 //! Nothing an agent can write is read as configuration here, so nothing it planted is run.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::tamper::Settings;
 use super::{Git, LOCAL_DEADLINE, REMOTE_DEADLINE, Remote, Repository, complaint};
@@ -11,9 +10,6 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::process::{Finished, Program};
 use crate::state::{durable, lock, make_private};
-
-/// A base that was fetched this recently is not fetched again.
-const FRESH: Duration = Duration::from_secs(30);
 
 /// How many worktrees are filled at once: more only makes the disk slower (of 16, 2 to 4 at once were best).
 const FILL_SLOTS: u64 = 2;
@@ -82,12 +78,22 @@ impl PrivateGit {
             .args(["-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.logAllRefUpdates=false"])
     }
 
+    /// The repository whose objects these are.
+    pub(super) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Where it is.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the repository's objects are.
     pub(super) fn shared_objects(&self) -> PathBuf {
         self.repository.common_dir().join("objects")
     }
 
-    fn run(&self, what: &str, args: &[&str]) -> Result<Finished> {
+    pub(super) fn run(&self, what: &str, args: &[&str]) -> Result<Finished> {
         let done = self.program().args(args).run(LOCAL_DEADLINE)?;
         if done.success() { Ok(done) } else { Err(complaint(what, &done)) }
     }
@@ -107,58 +113,6 @@ impl PrivateGit {
     /// Holds one of the places in which worktrees are filled; `number` spreads the callers over them.
     pub fn fill_slot(&self, number: u64, now: Timestamp) -> Result<lock::Guard> {
         lock::take(&self.dir.join(format!("fill-{}.lock", number % FILL_SLOTS)), LOCAL_DEADLINE, now)
-    }
-
-    /// The newest commit of the base branch on the remote; its objects are then in the repository. `now` is
-    /// only used to say how long a lock was waited for.
-    pub fn fetch_base(&self, remote: &Remote, branch: &str, now: Timestamp) -> Result<String> {
-        let name = format!("refs/cq/base/{branch}");
-        let stamp = self.dir.join("fetched");
-        let guard = lock::take(&self.dir.join("fetch.lock"), REMOTE_DEADLINE, now)?;
-        let this = format!("{}\n{branch}\n", remote.address);
-        if is_fresh(&stamp, &this)
-            && let Some(sha) = self.resolve(&name)?
-        {
-            return Ok(sha);
-        }
-        self.seed_negotiation(&name, branch)?;
-        let spec = format!("+refs/heads/{branch}:{name}");
-        let fetch = self.program().args([
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--end-of-options",
-            &remote.address,
-            &spec,
-        ]);
-        let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
-        if !done.success() {
-            return Err(complaint(&format!("fetch '{branch}' from '{}'", remote.address), &done));
-        }
-        let sha = self.resolve(&name)?.ok_or_else(|| {
-            Error::new(Kind::Unavailable, format!("'{}' has no branch '{branch}'", remote.address))
-        })?;
-        durable::replace_cheaply(&stamp, this.as_bytes())?;
-        drop(guard);
-        Ok(sha)
-    }
-
-    /// A first fetch into a directory without refs would ask for the whole history: start from what the
-    /// repository already knows of the remote.
-    fn seed_negotiation(&self, name: &str, branch: &str) -> Result<()> {
-        if self.resolve(name)?.is_some() {
-            return Ok(());
-        }
-        for known in [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")] {
-            if let Some(sha) = self.repository.resolve(&known)? {
-                // Objects that are not complete make git refuse the ref; then the fetch just takes longer.
-                let _ = self.run("set a ref", &["update-ref", name, &sha]);
-                return Ok(());
-            }
-        }
-        Ok(())
     }
 
     /// The commit that a name means; none if there is no such commit.
@@ -235,7 +189,7 @@ impl PrivateGit {
     }
 
     /// A folder for an index that only one command needs; swept if that command is killed.
-    fn scratch(&self) -> Result<tempfile::TempDir> {
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir> {
         let made = tempfile::Builder::new().prefix(durable::TEMP_PREFIX).tempdir_in(&self.dir);
         made.or_fail(Kind::CannotWrite, || {
             format!("cannot make a temporary folder in '{}'", self.dir.display())
@@ -352,12 +306,6 @@ fn batch(mut answer: &[u8], count: usize) -> Vec<Option<String>> {
         (kind == "blob").then(|| String::from_utf8_lossy(&rest[..size]).into_owned())
     };
     (0..count).map(|_| next()).collect()
-}
-
-fn is_fresh(stamp: &Path, this: &str) -> bool {
-    let age =
-        std::fs::metadata(stamp).and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
-    age.is_some_and(|age| age < FRESH) && std::fs::read_to_string(stamp).is_ok_and(|text| text == this)
 }
 
 #[cfg(test)]

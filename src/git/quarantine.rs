@@ -7,7 +7,7 @@
 //! that variable would go for every repository that a test suite makes, too.
 //!
 //! When it has ended, [`Quarantine::collect`] reads the branch as text and takes over the objects that it needs,
-//! checked one by one; see [`super::taken`].
+//! checked one by one; see [`super::taken`]. The same goes for a clone of an agent's own; see [`super::own_clone`].
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,9 @@ const SHARED_OBJECTS: &str = "/run/cq/objects";
 /// The quarantine of one instance: a folder that nobody else writes.
 #[derive(Debug, Clone)]
 pub struct Quarantine {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
+    /// The git directory that the agent writes.
+    pub(super) git: PathBuf,
 }
 
 /// What stands where in a sandbox: (here, there).
@@ -42,16 +44,17 @@ fn place(branch: &str) -> (PathBuf, &str) {
 impl Quarantine {
     /// The one in a folder.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        let dir = dir.into();
+        Self { git: dir.join("git"), dir }
     }
 
     /// The git directory that is shown; whoever prepares a new one puts an old one away first.
     pub fn git_dir(&self) -> PathBuf {
-        self.dir.join("git")
+        self.git.clone()
     }
 
     /// Where the commit is noted that the branch had when it was shown, or collected, last.
-    fn note(&self) -> PathBuf {
+    pub(super) fn note(&self) -> PathBuf {
         self.dir.join("collected")
     }
 
@@ -114,13 +117,13 @@ impl Quarantine {
     }
 
     /// Takes over what the agent committed: its objects into the repository, then the branch, which must still be
-    /// where it was. `index` is that of the worktree. Does nothing where nothing is new, and may be repeated,
-    /// wherever it was killed.
+    /// where it was. `index` is that of the worktree; a clone has its own. Does nothing where nothing is new, and may be
+    /// repeated, wherever it was killed.
     pub fn collect(
         &self,
         repository: &Repository,
         private: &PrivateGit,
-        index: &Path,
+        index: Option<&Path>,
         branch: &str,
     ) -> Result<()> {
         let Some(before) = durable::read(&self.note())? else { return Ok(()) };
@@ -133,9 +136,9 @@ impl Quarantine {
             Some(now) if now == head => {}
             Some(now) if now == before => {
                 let scratch = self.empty_scratch()?;
-                private.take_over(&self.git_dir().join("objects"), &head, &before, &scratch)?;
+                private.take_over(&self.objects()?, &head, &before, &scratch)?;
                 self.empty_scratch()?;
-                private.refresh_index(index, &head)?;
+                index.map_or(Ok(()), |index| private.refresh_index(index, &head))?;
                 repository.move_ref(&full, &before, &head)?;
             }
             _ => {
@@ -147,7 +150,7 @@ impl Quarantine {
     }
 
     /// A folder for what a collection needs on its way; one that was killed left it full.
-    fn empty_scratch(&self) -> Result<PathBuf> {
+    pub(super) fn empty_scratch(&self) -> Result<PathBuf> {
         let scratch = self.dir.join("scratch");
         if scratch.is_dir() {
             std::fs::remove_dir_all(&scratch)
@@ -164,7 +167,7 @@ impl Quarantine {
         let Some(text) =
             shown::read_small(&file).or_fail(Kind::Failed, || format!("cannot read '{branch}'"))?
         else {
-            return Ok(None);
+            return self.packed_head(branch);
         };
         let head = text.trim_end();
         if matches!(head.len(), 40 | 64) && head.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -147,6 +147,40 @@ impl Repository {
         Ok(Worktree { path: path.to_owned(), git_dir: self.git_dir_of(path)? })
     }
 
+    /// Makes an empty worktree on no branch. The caller holds the repository's worktree lock.
+    pub fn add_detached(&self, path: &Path, sha: &str) -> Result<Worktree> {
+        let text = path.display().to_string();
+        let added =
+            self.run(&["worktree", "add", "--quiet", "--force", "--no-checkout", "--detach", &text, sha])?;
+        if !added.success() {
+            return Err(complaint(&format!("make the worktree '{text}'"), &added));
+        }
+        Ok(Worktree { path: path.to_owned(), git_dir: self.git_dir_of(path)? })
+    }
+
+    /// Tells the repository where a worktree is that was moved; what `git worktree move` does after its move.
+    pub fn note_place(&self, worktree: &Worktree) -> Result<()> {
+        let pointer = worktree.path.join(".git");
+        durable::replace_cheaply(
+            &worktree.git_dir.join("gitdir"),
+            format!("{}\n", pointer.display()).as_bytes(),
+        )
+    }
+
+    /// Puts a worktree that is on no branch on one, which is made at `sha` unless it is there. Returns its commit; the
+    /// files are the caller's.
+    pub fn put_on_branch(&self, worktree: &Worktree, branch: &str, sha: &str) -> Result<String> {
+        let full = format!("refs/heads/{branch}");
+        let head = if let Some(head) = self.resolve(&full)? {
+            head
+        } else {
+            self.set_ref(&full, sha)?;
+            sha.to_owned()
+        };
+        durable::replace_cheaply(&worktree.git_dir.join("HEAD"), format!("ref: {full}\n").as_bytes())?;
+        Ok(head)
+    }
+
     /// Where a worktree's administrative folder is, by its `.git` file; refused unless it is one of ours.
     pub fn git_dir_of(&self, worktree: &Path) -> Result<PathBuf> {
         let pointer = worktree.join(".git");
@@ -163,7 +197,8 @@ impl Repository {
     /// Removes the locks that a killed git left in a worktree nobody works in: the next one would refuse to commit.
     pub fn remove_stale_locks(&self, git_dir: &Path, branch: &str) -> Result<()> {
         let of_branch = self.common_dir.join("refs/heads").join(format!("{branch}.lock"));
-        [git_dir.join("index.lock"), git_dir.join("HEAD.lock"), of_branch]
+        let of_clone = git_dir.join("refs/heads").join(format!("{branch}.lock"));
+        [git_dir.join("index.lock"), git_dir.join("HEAD.lock"), of_branch, of_clone]
             .iter()
             .try_for_each(|lock| durable::remove(lock))
     }

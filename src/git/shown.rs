@@ -28,9 +28,14 @@ pub(super) fn open_plain(path: &Path) -> std::io::Result<Option<File>> {
 
 /// The text of a small plain file; none where there is none.
 pub(super) fn read_small(path: &Path) -> std::io::Result<Option<String>> {
+    read_plain(path, SMALL)
+}
+
+/// The text of a plain file, so many bytes of it; none where there is none.
+pub(super) fn read_plain(path: &Path, most: u64) -> std::io::Result<Option<String>> {
     let Some(file) = open_plain(path)? else { return Ok(None) };
     let mut text = String::new();
-    file.take(SMALL).read_to_string(&mut text)?;
+    file.take(most).read_to_string(&mut text)?;
     Ok(Some(text))
 }
 

@@ -107,7 +107,7 @@ impl PrivateGit {
     }
 
     /// Whether the repository's objects were fetched without all that they name.
-    fn is_partial(&self) -> bool {
+    pub(super) fn is_partial(&self) -> bool {
         names(&self.shared_objects().join("pack")).iter().any(|name| name.ends_with(".promisor"))
     }
 }

@@ -72,6 +72,9 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         tally.note(Kind::Failed);
     }
     if !wish.dry_run && session.state.exists() {
+        if wish.all && wish.force && workspace::spares::put_all_away(session)? > 0 {
+            session.note("removed the warm spares");
+        }
         let swept = session.state.sweep_temp_files()? + workspace::empty_trash(session)?;
         if swept > 0 {
             session.detail(&format!("swept {swept} leftovers of killed commands"));
@@ -194,7 +197,8 @@ pub(crate) fn clear(
     let work = rescue::everything(record, attempt, &paths.worktree, &repository, &private)?;
     told(work.rescued.as_deref())?;
     let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
-    workspace::discard(session, &paths.dir)?;
+    // Emptying it takes its time; the name is free at once.
+    workspace::put_in_trash(session, &paths.dir)?;
     if let Some(git_dir) = git_dir {
         repository.forget_worktree(std::path::Path::new(&git_dir))?;
     }

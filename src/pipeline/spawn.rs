@@ -150,6 +150,9 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Re
             return Ok(Begun::PassOn(Box::new(record)));
         }
     }
+    if status == Status::Queued {
+        session.state.refuse_while_resting()?;
+    }
     let now = session.clock.now();
     if let Some(not_before) =
         claim.not_before.filter(|not_before| status == Status::Queued && *not_before > now)
@@ -160,7 +163,6 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Re
     if status == Status::Queued {
         // A name that nobody knows is told here, not in a supervisor's log.
         Agent::for_record(&session.loaded.config, &record, wish.agent.as_deref())?;
-        session.state.refuse_while_resting()?;
         admit(session, number, starting)?;
     }
     if wish.dry_run {

@@ -37,6 +37,7 @@ mod launch;
 mod limits;
 mod liveness;
 mod rest;
+mod setup;
 mod sweep;
 mod tampered;
 mod watch;
@@ -149,6 +150,14 @@ fn attempt(session: &Session, record: &Record, asked: Option<&str>) -> Result<Re
     let mut follower = Follower::open(session, &record, &agent, &ready)?;
     if let Tier::Broken { why } = &tier {
         follower.tell(session, &format!("without a sandbox, because {why}"))?;
+    }
+    ready.told.iter().try_for_each(|said| follower.tell(session, said))?;
+    let set_up = setup::run(session, &record, &ready, &means, &mut follower, &mut group, &told);
+    if let Some(evidence) = set_up.unwrap_or_else(|error| {
+        session.complain(&error);
+        Some(Evidence { exit: Some(127), ..Evidence::default() })
+    }) {
+        return conclude(session, &record, evidence);
     }
     let started = start(session, &record, &agent, &ready, &means, &follower, &mut group);
     let running = match started {

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::rescue;
 use super::supervise::end_processes;
 use crate::agent::profile::Agent;
 use crate::agent::prompt;
 use crate::agent::templates::DOT_ENV;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::{PrivateGit, Repository, Worktree};
+use crate::git::{Quarantine, Repository, Worktree, own_clone};
 use crate::record::{Record, Status};
 use crate::session::Session;
 use crate::state::{durable, make_private};
 
 pub(crate) mod guard;
+mod included;
+mod make;
+pub(crate) mod spares;
 
 /// Where the parts of an instance's workspace are.
 #[derive(Debug, Clone)]
@@ -35,15 +38,18 @@ pub(crate) struct Paths {
     pub(crate) raw: PathBuf,
 }
 
+/// So much of the end of a log is looked at.
+const TAIL_BYTES: u64 = 8 << 10;
+/// Beside the worktree: says that it was set up.
+pub(crate) const SET_UP: &str = "setup.done";
 /// Files beside the worktree, whose names a repository could have too.
-const RESERVED: [&str; 5] = [".env", "prompt.md", "claude.log", "gate", ".sandbox"];
+const RESERVED: [&str; 6] = [".env", "prompt.md", "claude.log", "gate", ".sandbox", SET_UP];
 
 impl Paths {
     /// Those of a claimed record.
     pub(crate) fn of(session: &Session, record: &Record) -> Result<Self> {
         let instance = &record.claimed()?.instance;
-        let name = record.repo.rsplit('/').next().unwrap_or("repository");
-        let name = if RESERVED.contains(&name) { "repository" } else { name };
+        let name = Self::name_of(&record.repo);
         let dir = session.loaded.workspaces(&session.environment)?.join(instance);
         Ok(Self {
             worktree: dir.join(name),
@@ -54,6 +60,12 @@ impl Paths {
             raw: session.loaded.logs().join(instance),
             dir,
         })
+    }
+
+    /// What the worktrees of a repository, `owner/name`, are called.
+    pub(crate) fn name_of(repo: &str) -> &str {
+        let name = repo.rsplit('/').next().unwrap_or("repository");
+        if RESERVED.contains(&name) { "repository" } else { name }
     }
 
     /// `<issue>.<attempt>.<start>-<run>.<what>` among the raw logs. Start and number keep runs of one attempt apart: one
@@ -76,6 +88,15 @@ pub(crate) struct Ready {
     pub(crate) dot_env: String,
     /// Whether the agent goes on with its last session.
     pub(crate) resumes: bool,
+    /// What is worth a line in the log.
+    pub(crate) told: Vec<String>,
+}
+
+impl Ready {
+    /// Whether it is a clone, with a git directory of its own.
+    pub(crate) fn is_clone(&self) -> bool {
+        self.worktree.git_dir.starts_with(&self.worktree.path)
+    }
 }
 
 /// Makes the workspace of a claimed record, or finds it as an earlier attempt left it. The caller holds the
@@ -92,18 +113,20 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
     make_private(&paths.raw)?;
     let kept = match &claim.base_sha {
         // The base is only written down once the worktree is complete.
-        Some(base) => repository.git_dir_of(&paths.worktree).ok().map(|git_dir| (base.clone(), git_dir)),
+        Some(base) => git_dir_of(record, &paths, &repository).ok().map(|git_dir| (base.clone(), git_dir)),
         None => None,
     };
     // A session remembers files: in a new worktree it would look for what is not there.
     let resumes = kept.is_some() && agent.resumes(record);
-    let (base_sha, worktree) = match kept {
-        Some((base, git_dir)) => {
+    let made = match kept {
+        Some((base_sha, git_dir)) => {
             repository.remove_stale_locks(&git_dir, &claim.branch)?;
-            (base, Worktree { path: paths.worktree.clone(), git_dir })
+            let worktree = Worktree { path: paths.worktree.clone(), git_dir };
+            make::Made { base_sha, worktree, told: Vec::new() }
         }
-        None => make_worktree(session, record, &repository, &private, &paths)?,
+        None => make::make(session, record, &repository, &private, &paths)?,
     };
+    let make::Made { base_sha, worktree, told } = made;
     let workspaces = session.loaded.workspaces(&session.environment)?;
     let repo_path = paths.worktree.display().to_string();
     let dir = paths.dir.display().to_string();
@@ -117,41 +140,29 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
     let dot_env = DOT_ENV.render(&workspaces, &values)?;
     durable::replace_cheaply(&paths.prompt, prompt.as_bytes())?;
     durable::replace_cheaply(&paths.dot_env, dot_env.as_bytes())?;
-    Ok(Ready { paths, worktree, base_sha, dot_env, resumes })
+    Ok(Ready { paths, worktree, base_sha, dot_env, resumes, told })
 }
 
-fn make_worktree(
-    session: &Session,
-    record: &Record,
-    repository: &Repository,
-    private: &PrivateGit,
-    paths: &Paths,
-) -> Result<(String, Worktree)> {
-    let claim = record.claimed()?;
-    let now = session.clock.now();
-    if paths.worktree.symlink_metadata().is_ok() {
-        // A spawn that was killed half-way left it, or an agent broke it.
-        if claim.base_sha.is_some()
-            && let Some(name) = rescue::files(record, &paths.worktree, repository, private)?
-        {
-            session.note(&format!("issue #{}: what its broken worktree held is in {name}", record.number));
-        }
-        let noted = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(PathBuf::from);
-        if let Some(git_dir) = repository.git_dir_of(&paths.worktree).ok().or(noted) {
-            repository.forget_worktree(&git_dir)?;
-        }
-        discard(session, &paths.worktree)?;
+/// Whether a record's workspace holds a clone of its own, whatever the configuration says by now.
+pub(crate) fn is_clone(record: &Record, paths: &Paths) -> bool {
+    let git_dir = record.run.as_ref().and_then(|run| run.git_dir.as_deref());
+    git_dir.is_some_and(|git_dir| Path::new(git_dir).starts_with(&paths.worktree))
+}
+
+/// The git directory of a record's worktree: its part of the repository, or its clone's own.
+pub(crate) fn git_dir_of(record: &Record, paths: &Paths, repository: &Repository) -> Result<PathBuf> {
+    if !is_clone(record, paths) {
+        return repository.git_dir_of(&paths.worktree);
     }
-    let base_sha = private.fetch_base(&session.remote(&record.repo)?, &claim.base, now)?;
-    let worktree = {
-        let _lock = private.worktree_lock(now)?;
-        repository.add_worktree(&paths.worktree, &claim.branch, &base_sha)?
-    };
-    let full = format!("refs/heads/{}", claim.branch);
-    let head = repository.resolve(&full)?.unwrap_or_else(|| base_sha.clone());
-    let _slot = private.fill_slot(record.number, now)?;
-    private.fill(&worktree.path, &worktree.git_dir.join("index"), &head)?;
-    Ok((base_sha, worktree))
+    own_clone::git_dir(&paths.worktree).ok_or_else(|| {
+        let message = format!("'{}' is no clone any more", paths.worktree.display());
+        Error::new(Kind::NotPermitted, message)
+    })
+}
+
+/// What a clone's commits are taken over by.
+pub(crate) fn quarantine_of_clone(paths: &Paths) -> Quarantine {
+    Quarantine::of_clone(&paths.sandbox, paths.worktree.join(".git"))
 }
 
 /// A file to append to, readable by its owner only.
@@ -160,13 +171,28 @@ pub(crate) fn private_file(path: &Path) -> Result<File> {
     opened.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", path.display()))
 }
 
+/// The end of a log, as text; none where it cannot be read.
+pub(crate) fn tail(log: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    let mut file = File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
+    file.read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// Moves something below the workspaces out of the way at once, and removes it. A link is removed, not followed.
 pub(crate) fn discard(session: &Session, path: &Path) -> Result<()> {
+    empty(&put_in_trash(session, path)?)
+}
+
+/// Moves something below the workspaces out of the way; [`empty_trash`] removes it. Returns where it is now.
+pub(crate) fn put_in_trash(session: &Session, path: &Path) -> Result<PathBuf> {
     let trash = session.loaded.workspaces(&session.environment)?.join(".trash");
     make_private(&trash)?;
     let place = trash.join(uuid::Uuid::new_v4().to_string());
     durable::rename(path, &place)?;
-    empty(&place)
+    Ok(place)
 }
 
 /// Removes what earlier commands left in the trash; returns how many things.

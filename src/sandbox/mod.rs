@@ -130,8 +130,11 @@ impl Wish {
         self.hide(&mut layout);
         self.repository.iter().cloned().for_each(|mount| layout.put(mount));
         layout.put(Mount::Writable { from: self.worktree.clone(), at: self.worktree.clone() });
-        // The pointer says where its repository is, to the agent's git as to cq's.
-        layout.put(Mount::shown(self.worktree.join(".git")));
+        // The pointer says where its repository is, to the agent's git as to cq's. A clone's own is the agent's.
+        let pointer = self.worktree.join(".git");
+        if !pointer.symlink_metadata().is_ok_and(|about| about.is_dir()) {
+            layout.put(Mount::shown(pointer));
+        }
         Ok(layout)
     }
 

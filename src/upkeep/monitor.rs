@@ -19,6 +19,7 @@ use crate::session::Session;
 use crate::state::events::Event;
 use crate::state::owner;
 
+mod ahead;
 mod leftovers;
 
 /// A claim whose claimant said nothing for this long has lost its claimant.
@@ -155,6 +156,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
     count(session, &mut tally, github);
     if !dry_run && session.state.exists() {
         leftovers::end(session)?;
+        count(session, &mut tally, ahead::prepare(session, quiet));
         let swept = session.state.sweep_temp_files()?;
         if swept > 0 {
             session.detail(&format!("swept {swept} temp files of killed commands"));

@@ -18,14 +18,23 @@ struct Trapped {
 }
 
 impl Trapped {
-    fn new(trap: &'static Trap) -> Self {
+    fn new(trap: &'static Trap, isolation: &str) -> Self {
         let script = json!({"issues": {
             "1": [{"write": {"path": "one.txt", "content": "one"}}],
             "2": {"1": [{"write": {"path": "two.txt", "content": "half"}}, {"exit": 1}],
                   "2": [{"write": {"path": "two.txt", "content": "two"}}]},
             "3": [{"write": {"path": "three.txt", "content": "three"}}, {"exit": 1}],
         }});
-        let house = House::new(&Plan { script, ..Plan::default() });
+        let files = json!({"README.md": "# Widgets\n", "src/widget.txt": "a widget\n",
+            ".gitignore": ".env\n", ".worktreeinclude": ".env\n"});
+        let seed = json!({"widgets": {"files": files}});
+        let house = House::new(&Plan { script, seed, ..Plan::default() });
+        fs::write(house.clone().join(".env"), "KEY=1").unwrap();
+        house.configure(|config| {
+            config["workspace"]["isolation"] = json!(isolation);
+            config["workspace"]["warmSpares"] = json!(1);
+            config["workspace"]["setup"] = json!([["true"]]);
+        });
         let away = house.place("away");
         fs::create_dir(&away).unwrap();
         let evil = format!("#!/bin/sh\ntouch '{}'\nexec timeout 1 cat\n", house.text_of("canary"));
@@ -44,14 +53,18 @@ impl Trapped {
         all.find(|path| path.is_dir())
     }
 
-    fn script(&self, script: &str) {
+    /// In the owner's clone; `within` is another repository to be in.
+    fn script(&self, script: &str, within: Option<PathBuf>) {
         let house = &self.house;
+        let repository = within.unwrap_or_else(|| house.clone());
+        let script = format!("cd \"$HERE\" || exit\n{PRELUDE}{script}");
         let evil = house.text_of("away/evil");
         house
-            .shell(&format!("{PRELUDE}{script}"))
+            .shell(&script)
+            .env("HERE", &repository)
             .env("EVIL", &evil)
             .env("Q", format!("'{evil}'"))
-            .env("G", house.clone().join(".git"))
+            .env("G", repository.join(".git"))
             .env("W", self.worktree().unwrap_or_default())
             .env("AWAY", house.place("away"))
             .env("CANARY", house.place("canary"))
@@ -69,7 +82,11 @@ impl Trapped {
 
     /// Sets the trap and runs a line of cq's commands, now or when every wait is over.
     fn through(&self, line: &str, later: bool) {
-        self.script(self.trap.plant);
+        self.script(self.trap.plant, None);
+        // In a clone of its own an agent plants what it likes.
+        if let Some(clone) = self.worktree().filter(|tree| tree.join(".git").is_dir()) {
+            self.script(self.trap.plant, Some(clone));
+        }
         // Plain git may have stepped into it while the trap was set.
         let _ = fs::remove_file(self.house.place("canary"));
         let run = self.house.shell(line);
@@ -81,7 +98,7 @@ impl Trapped {
 /// Everything cq does that calls git: a first and a second attempt, leftovers committed, checks, a pull request, what
 /// is looked at in between, and both ways of putting away.
 const LINES: [&str; 9] = [
-    "cq-fetch | cq-claim",
+    "cq-monitor; cq-fetch | cq-claim",
     "cq-spawn --wait 1 2 3",
     "cq-gate 1",
     "cq-pr 1",
@@ -92,27 +109,33 @@ const LINES: [&str; 9] = [
     "cq-cleanup --all --force",
 ];
 
-fn spring(part: usize, parts: usize) {
+fn spring(part: usize, parts: usize, isolation: &str) {
     for trap in TRAPS.iter().skip(part).step_by(parts) {
-        let trapped = Trapped::new(trap);
+        let trapped = Trapped::new(trap, isolation);
         for (at, line) in LINES.iter().enumerate() {
             trapped.through(line, at >= 4);
-            if at == 4 && trap.passable {
+            if at == 4 && trap.passable && isolation == "worktree" {
                 let reached = [1, 2].map(|number| trapped.house.status(number));
                 let why = [1, 2].map(|number| trapped.house.record(number)["history"].to_string());
                 assert_eq!(reached, ["pr-ready", "pr-ready"], "{}: the work was done\n{why:?}", trap.name);
             }
         }
+        if isolation == "clone" {
+            continue;
+        }
         // Anew, for plain git: a worktree, and the trap in it.
         let worktree = trapped.house.workspace(3).join("widgets");
         let _ = fs::remove_dir_all(&worktree);
-        trapped.script(&format!(
-            r#"git worktree prune; git worktree add --quiet --detach --force "{}""#,
-            worktree.display()
-        ));
-        trapped.script(trap.plant);
+        trapped.script(
+            &format!(
+                r#"git worktree prune; git worktree add --quiet --detach --force "{}""#,
+                worktree.display()
+            ),
+            None,
+        );
+        trapped.script(trap.plant, None);
         let _ = fs::remove_file(trapped.house.place("canary"));
-        trapped.script(trap.step);
+        trapped.script(trap.step, None);
         assert_eq!(
             trapped.has_sprung(),
             trap.springs,
@@ -124,22 +147,32 @@ fn spring(part: usize, parts: usize) {
 
 #[test]
 fn no_trap_springs_first_part() {
-    spring(0, 4);
+    spring(0, 4, "worktree");
 }
 
 #[test]
 fn no_trap_springs_second_part() {
-    spring(1, 4);
+    spring(1, 4, "worktree");
 }
 
 #[test]
 fn no_trap_springs_third_part() {
-    spring(2, 4);
+    spring(2, 4, "worktree");
 }
 
 #[test]
 fn no_trap_springs_fourth_part() {
-    spring(3, 4);
+    spring(3, 4, "worktree");
+}
+
+#[test]
+fn no_trap_springs_in_clones_first_part() {
+    spring(0, 2, "clone");
+}
+
+#[test]
+fn no_trap_springs_in_clones_second_part() {
+    spring(1, 2, "clone");
 }
 
 #[test]

@@ -10,6 +10,8 @@
 mod support;
 
 mod battery;
+mod clones;
+mod fresh;
 mod tampering;
 mod traps;
 

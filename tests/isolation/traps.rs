@@ -38,7 +38,7 @@ const HOOK: &str =
 pub(crate) const PRELUDE: &str = HOOK;
 
 /// All of them.
-pub(crate) const TRAPS: [Trap; 36] = [
+pub(crate) const TRAPS: [Trap; 43] = [
     trap("hook pre-commit", r#"hook pre-commit "$G/hooks""#, "git commit --quiet --allow-empty -m x"),
     trap("hook post-commit", r#"hook post-commit "$G/hooks""#, "git commit --quiet --allow-empty -m x"),
     trap(
@@ -128,6 +128,39 @@ pub(crate) const TRAPS: [Trap; 36] = [
         "include.path",
         r#"printf '[core]\n\tfsmonitor = "%s"\n' "$Q" > "$G/more"; git config include.path more"#,
         "git status",
+    ),
+    trap(
+        "includeIf",
+        r#"printf '[core]\n\tfsmonitor = "%s"\n' "$Q" > "$G/more"; git config includeIf.gitdir:/.path more"#,
+        "git status",
+    ),
+    trap(
+        "diff driver command",
+        r#"git config diff.evil.command "$Q"; mkdir -p "$G/info"; echo '* diff=evil' > "$G/info/attributes""#,
+        "echo more >> README.md; git --no-pager diff",
+    ),
+    trap(
+        "submodule update",
+        r#"git config submodule.sub.update "!$Q""#,
+        r#"git -c protocol.file.allow=always submodule --quiet add "$AWAY/bare" sub
+           git config submodule.sub.update "!$Q"; git submodule --quiet update --force sub"#,
+    ),
+    trap("tar command", r#"git config tar.evil.command "$Q""#, "git archive --format=evil HEAD"),
+    trap(
+        "trailer command",
+        r#"git config trailer.x.cmd "$Q""#,
+        "echo x | git interpret-trailers --trailer x=1",
+    ),
+    trap(
+        "gc.recentObjectsHook",
+        r#"git config gc.recentObjectsHook "$Q""#,
+        "echo lost | git hash-object -w --stdin; git prune --expire=now",
+    ),
+    trap(
+        "remote.origin.vcs",
+        r#"evil=$(echo "$EVIL" | sed 's/ /% /g'); git config remote.origin.vcs ext
+           git config remote.origin.url "$evil"; git config protocol.ext.allow always"#,
+        "git fetch --quiet origin",
     ),
     trap(
         "a worktree's configuration",

@@ -75,7 +75,7 @@ impl Place {
 
     fn collect(&self) -> cq::error::Result<()> {
         let index = self.worktree.git_dir.join("index");
-        self.quarantine.collect(&self.repository, &self.private, &index, BRANCH)
+        self.quarantine.collect(&self.repository, &self.private, Some(&index), BRANCH)
     }
 
     fn head(&self) -> String {

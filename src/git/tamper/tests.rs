@@ -1,5 +1,5 @@
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
@@ -40,7 +40,7 @@ fn repository() -> tempfile::TempDir {
 
 fn write(path: PathBuf, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 /// A configuration here is its lines.

@@ -1,7 +1,5 @@
 //! What follows from the end of a run: the evidence is completed from the repository, judged, and written down.
 
-use std::io::{Read, Seek, SeekFrom};
-
 use super::tampered::tampered;
 use super::{allowance, confine, follow, limits, rest};
 use crate::agent::budget;
@@ -23,8 +21,6 @@ use crate::state::owner;
 
 /// The agent's last words, in the record: at most so many characters.
 const LONGEST_SUMMARY: usize = 4_000;
-/// So much of the end of stderr is looked at.
-const STDERR_BYTES: u64 = 8 << 10;
 /// Of its last line, in the reason of an end, so many characters.
 const LONGEST_COMPLAINT: usize = 300;
 
@@ -131,12 +127,7 @@ fn question(record: &Record, at: Timestamp) -> Question {
 /// The last line that an agent wrote to stderr.
 fn complaint(session: &Session, record: &Record) -> Option<String> {
     let path = Paths::of(session, record).ok()?.raw_file(record, "stderr.txt");
-    let mut text = Vec::new();
-    let mut file = std::fs::File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(STDERR_BYTES))).ok()?;
-    file.read_to_end(&mut text).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    let text = workspace::tail(&path)?;
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
     Some(sanitize::clip(&sanitize::line(line), LONGEST_COMPLAINT).into_owned())
 }
@@ -168,7 +159,12 @@ fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence
             "Work on #{}\n\nCommitted by cq: the agent left these changes uncommitted.\n",
             record.number
         );
-        if let Some(sha) = private.commit_all(&paths.worktree, &head, &message, &by)? {
+        let committed = private.commit_all(&paths.worktree, &head, &message, &by)?;
+        if let Some(sha) = committed.as_ref().filter(|_| workspace::is_clone(record, &paths)) {
+            workspace::quarantine_of_clone(&paths).advance(&private, &claim.branch, sha)?;
+            confine::collect(session, record, &repository, &private)?;
+            head.clone_from(sha);
+        } else if let Some(sha) = committed {
             repository.set_ref(&format!("refs/heads/{}", claim.branch), &sha)?;
             let git_dir = repository.git_dir_of(&paths.worktree)?;
             private.refresh_index(&git_dir.join("index"), &sha)?;

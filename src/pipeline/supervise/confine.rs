@@ -28,9 +28,14 @@ pub(super) fn prepare(
     let (repository, private) = session.git_of_claim(record.claimed()?)?;
     let sandbox = &ready.paths.sandbox;
     make_private(sandbox)?;
-    let quarantine = Quarantine::at(sandbox);
-    clear(session, record, &quarantine, &repository, &private, &ready.worktree.git_dir)?;
-    let stand = quarantine.prepare(&repository, &ready.worktree, &record.claimed()?.branch)?;
+    let stand = if ready.is_clone() {
+        put_away_temporary(session, sandbox)?;
+        Quarantine::borrowed(&repository)
+    } else {
+        let quarantine = Quarantine::at(sandbox);
+        clear(session, record, &quarantine, &repository, &private, &ready.worktree.git_dir)?;
+        quarantine.prepare(&repository, &ready.worktree, &record.claimed()?.branch)?
+    };
     let readable = stand.readable.into_iter().map(|(from, at)| Mount::ReadOnly { from, at });
     let writable = stand.writable.into_iter().map(|(from, at)| Mount::Writable { from, at });
 
@@ -66,7 +71,7 @@ fn clear(
     let old = quarantine.git_dir();
     if old.symlink_metadata().is_ok() {
         let branch = &record.claimed()?.branch;
-        match quarantine.collect(repository, private, &git_dir.join("index"), branch) {
+        match quarantine.collect(repository, private, Some(&git_dir.join("index")), branch) {
             Ok(()) => put_away(session, &old)?,
             Err(error) => {
                 let kept = old.with_file_name(format!("kept-{}", uuid::Uuid::new_v4()));
@@ -75,7 +80,11 @@ fn clear(
             }
         }
     }
-    let temporary = old.with_file_name("tmp");
+    old.parent().map_or(Ok(()), |sandbox| put_away_temporary(session, sandbox))
+}
+
+fn put_away_temporary(session: &Session, sandbox: &Path) -> Result<()> {
+    let temporary = sandbox.join("tmp");
     if temporary.symlink_metadata().is_ok() { put_away(session, &temporary) } else { Ok(()) }
 }
 
@@ -106,18 +115,22 @@ fn named(session: &Session, texts: &[Text], key: &str) -> Result<Vec<PathBuf>> {
     texts.iter().map(path).collect()
 }
 
-/// Takes over what a sandboxed agent committed; see [`Quarantine::collect`].
+/// Takes over what an agent committed in a sandbox, or in a clone of its own; see [`Quarantine::collect`].
 pub(super) fn collect(
     session: &Session,
     record: &Record,
     repository: &Repository,
     private: &PrivateGit,
 ) -> Result<()> {
+    let paths = Paths::of(session, record)?;
+    let branch = &record.claimed()?.branch;
+    if workspace::is_clone(record, &paths) {
+        return workspace::quarantine_of_clone(&paths).collect(repository, private, None, branch);
+    }
     let Some(run) = record.run.as_ref().filter(|run| run.sandbox.as_deref() == Some("bubblewrap")) else {
         return Ok(());
     };
     let Some(git_dir) = &run.git_dir else { return Ok(()) };
-    let paths = Paths::of(session, record)?;
-    let branch = &record.claimed()?.branch;
-    Quarantine::at(paths.sandbox).collect(repository, private, &Path::new(git_dir).join("index"), branch)
+    let index = Path::new(git_dir).join("index");
+    Quarantine::at(paths.sandbox).collect(repository, private, Some(&index), branch)
 }

@@ -42,6 +42,26 @@ impl Means {
         let sandbox = confine::prepare(session, record, ready, tier)?;
         Ok(Self { program, variables, sandbox })
     }
+
+    /// A program as it is started in the run's sandbox, if there is one.
+    pub(super) fn wrap(
+        &self,
+        program: &Path,
+        arguments: &[String],
+        variables: BTreeMap<String, String>,
+    ) -> Result<Wrapped> {
+        match &self.sandbox {
+            Some(sandbox) => sandbox.wrap(program, arguments, variables),
+            None => Ok(Wrapped { program: program.to_owned(), arguments: arguments.to_vec(), variables }),
+        }
+    }
+}
+
+/// What a program reads and writes.
+pub(super) struct Files {
+    pub(super) stdin: File,
+    pub(super) stdout: File,
+    pub(super) stderr: File,
 }
 
 /// Starts the agent in its group, which becomes another one where the first turns out not to work.
@@ -65,7 +85,7 @@ pub(super) fn start(
     let arrived = ready.paths.raw_file(record, "arrived.txt");
     loop {
         let entry = group.entry(&arrived);
-        let running = start_through(record, agent.prompt, arguments.clone(), ready, means, follower, entry)?;
+        let running = start_through(record, agent.prompt, &arguments, ready, means, follower, entry)?;
         if super::limits::arrived(session, record, &running, group, &arrived)? {
             return Ok(running);
         }
@@ -75,7 +95,7 @@ pub(super) fn start(
 fn start_through(
     record: &Record,
     prompt: PromptBy,
-    arguments: Vec<String>,
+    arguments: &[String],
     ready: &Ready,
     means: &Means,
     follower: &Follower,
@@ -88,17 +108,19 @@ fn start_through(
     };
     let stdin =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
-    let Means { program, variables, sandbox } = means;
-    let wrapped = match sandbox {
-        Some(sandbox) => sandbox.wrap(program, &arguments, variables.clone())?,
-        None => Wrapped { program: program.clone(), arguments, variables: variables.clone() },
-    };
+    let wrapped = means.wrap(&means.program, arguments, means.variables.clone())?;
+    let files = Files { stdin, stdout: follower.raw_file()?, stderr: private_file(&errors)? };
+    start_wrapped(ready, wrapped, files, entry)
+}
+
+/// Starts a program in the run's group and folder.
+pub(super) fn start_wrapped(ready: &Ready, wrapped: Wrapped, files: Files, entry: Entry) -> Result<Running> {
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
     let mut words = entry.through;
     words.push(launcher.display().to_string());
     words.extend(entry.launcher);
-    let foreign = entry.forget.into_iter().filter(|name| !variables.contains_key(*name));
+    let foreign = entry.forget.into_iter().filter(|name| !wrapped.variables.contains_key(*name));
     words.extend(foreign.flat_map(|name| ["--forget".to_owned(), name.to_owned()]));
     let first = words.remove(0);
     Program::new(first, &ready.worktree.path)
@@ -107,9 +129,9 @@ fn start_through(
         .args(wrapped.arguments)
         .envs(wrapped.variables)
         .envs(entry.variables)
-        .stdin_file(stdin)
-        .stdout_file(follower.raw_file()?)
-        .stderr_file(private_file(&errors)?)
+        .stdin_file(files.stdin)
+        .stdout_file(files.stdout)
+        .stderr_file(files.stderr)
         .start()
 }
 

@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::state::stop;
 
 /// How often the output is looked at, and the stop and the lease are thought of.
-const TICK: Duration = Duration::from_millis(250);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 /// How long a client may stay after its result.
 const AFTER_RESULT: Duration = Duration::from_secs(60);
 

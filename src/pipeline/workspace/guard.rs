@@ -70,7 +70,7 @@ pub(crate) fn begin(session: &Session, record: &Record, ready: &Ready) -> Result
     if let Some(copy) = guard.copy()?.filter(|_| !others.is_empty()) {
         let changes = guard.compare(&copy, &live)?;
         if !changes.is_empty() {
-            let kept = kept(record, &ready.paths, "found")?;
+            let kept = Guard::kept(record, &ready.paths, "found")?;
             let restored = tamper::put_back(&changes, &guard.common_dir, &copy, &kept)?;
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
             session.note(&format!("found and put back in the repository: {}", changes.join(", ")));
@@ -104,7 +104,7 @@ pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>
         return Ok(None);
     }
     let paths = Paths::of(session, record)?;
-    let kept = kept(record, &paths, "tampered")?;
+    let kept = Guard::kept(record, &paths, "tampered")?;
     let mut found = Tampered { changes: Vec::new(), kept, restored: true };
     let mut add = |changes: &[Change], restored: bool| {
         found.changes.extend(changes.iter().map(ToString::to_string));
@@ -153,18 +153,6 @@ fn own<'p>(paths: &'p Paths, git_dir: &'p Path) -> Vec<(&'p Path, &'static str)>
     vec![(&paths.worktree, POINTER), (git_dir, GIT_DIR)]
 }
 
-/// A new folder among the raw logs for what is put out of the way.
-fn kept(record: &Record, paths: &Paths, what: &str) -> Result<PathBuf> {
-    make_private(&paths.raw)?;
-    let name = paths.raw_file(record, what);
-    let free = (1..1000).map(|number| match number {
-        1 => name.clone(),
-        _ => name.with_extension(format!("{what}-{number}")),
-    });
-    let mut free = free.filter(|path| path.symlink_metadata().is_err());
-    free.next().ok_or_else(|| Error::new(Kind::CannotWrite, format!("'{}' exists", name.display())))
-}
-
 impl<'s> Guard<'s> {
     /// Takes the guard's lock, and the one under which worktrees are made: half made, one would seem to change.
     fn enter(session: &'s Session) -> Result<(Self, [lock::Guard; 2])> {
@@ -179,6 +167,18 @@ impl<'s> Guard<'s> {
 
     fn run(&self, instance: &str) -> PathBuf {
         self.folder.join("runs").join(instance)
+    }
+
+    /// A new folder among the raw logs for what is put out of the way.
+    fn kept(record: &Record, paths: &Paths, what: &str) -> Result<PathBuf> {
+        make_private(&paths.raw)?;
+        let name = paths.raw_file(record, what);
+        let free = (1..1000).map(|number| match number {
+            1 => name.clone(),
+            _ => name.with_extension(format!("{what}-{number}")),
+        });
+        let mut free = free.filter(|path| path.symlink_metadata().is_err());
+        free.next().ok_or_else(|| Error::new(Kind::CannotWrite, format!("'{}' exists", name.display())))
     }
 
     /// The tokens of the other runs that are under way. The traces of those that ended unseen are removed.

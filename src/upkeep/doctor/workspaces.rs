@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Finding, Tell};
 use crate::error::{Kind, Result};
 use crate::git::Repository;
-use crate::pipeline::workspace::Paths;
+use crate::pipeline::workspace::{self, Paths};
 use crate::record::{Record, Status};
 use crate::session::Session;
 
@@ -61,7 +61,7 @@ fn flaws(session: &Session, repository: &Repository, record: &Record) -> Result<
         return Ok(flaws);
     }
     let claim = record.claimed()?;
-    match repository.git_dir_of(&paths.worktree) {
+    match workspace::git_dir_of(record, &paths, repository) {
         Err(error) => flaws.push((error.to_string(), again.clone())),
         Ok(git_dir) => {
             let expected = format!("ref: refs/heads/{}", claim.branch);

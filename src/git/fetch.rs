@@ -1,0 +1,165 @@
+//! The base, from the remote into the repository's objects: whole, without old files, or its newest commit alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{PrivateGit, REMOTE_DEADLINE, Remote, complaint};
+use crate::clock::Timestamp;
+use crate::config::CloneDepth;
+use crate::error::{Error, Kind, Result};
+use crate::state::{durable, lock};
+
+/// A base that was fetched this recently is not fetched again.
+const FRESH: Duration = Duration::from_secs(30);
+/// The name of the remote that has what a blobless fetch leaves out, in cq's own configuration.
+const PROMISOR: &str = "cq";
+
+impl PrivateGit {
+    /// The newest commit of the base branch on the remote; its objects are then in the repository. `now` is
+    /// only used to say how long a lock was waited for.
+    ///
+    /// `depth` never takes away from what the repository has: a blobless fetch would leave holes that only a partial
+    /// clone knows of, and a shallow one would cut the history off. So each is done where the repository is that
+    /// already; a shallow one also where it has no history at all.
+    pub fn fetch_base(
+        &self,
+        remote: &Remote,
+        branch: &str,
+        depth: CloneDepth,
+        now: Timestamp,
+    ) -> Result<String> {
+        let name = format!("refs/cq/base/{branch}");
+        let stamp = self.dir().join("fetched");
+        let guard = lock::take(&self.dir().join("fetch.lock"), REMOTE_DEADLINE, now)?;
+        let this = format!("{}\n{branch}\n", remote.address);
+        if is_fresh(&stamp, &this)
+            && let Some(sha) = self.resolve(&name)?
+        {
+            return Ok(sha);
+        }
+        let knows_some = self.seed_negotiation(&name, branch)?;
+        let shallow = depth == CloneDepth::Shallow && (!knows_some || self.is_shallow());
+        let blobless = depth == CloneDepth::Blobless && self.is_partial();
+        let mut from = remote.address.as_str();
+        let mut options: Vec<String> = Vec::new();
+        if shallow {
+            options.push("--depth=1".to_owned());
+        }
+        if blobless {
+            self.promise(&remote.address)?;
+            from = PROMISOR;
+            options.push("--filter=blob:none".to_owned());
+        }
+        let spec = format!("+refs/heads/{branch}:{name}");
+        let fetch = self.program().args([
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+        ]);
+        let fetch = fetch.args(options).args(["--end-of-options", from, &spec]);
+        let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
+        if !done.success() {
+            return Err(complaint(&format!("fetch '{branch}' from '{}'", remote.address), &done));
+        }
+        let sha = self.resolve(&name)?.ok_or_else(|| {
+            Error::new(Kind::Unavailable, format!("'{}' has no branch '{branch}'", remote.address))
+        })?;
+        if shallow {
+            self.share_shallow()?;
+        }
+        if self.is_partial() {
+            self.complete_files(remote, from, &sha)?;
+        }
+        durable::replace_cheaply(&stamp, this.as_bytes())?;
+        drop(guard);
+        Ok(sha)
+    }
+
+    /// A first fetch into a directory without refs would ask for the whole history: start from what the
+    /// repository already knows of the remote. Returns whether that is anything.
+    fn seed_negotiation(&self, name: &str, branch: &str) -> Result<bool> {
+        if self.resolve(name)?.is_some() {
+            return Ok(true);
+        }
+        for known in [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")] {
+            if let Some(sha) = self.repository().resolve(&known)? {
+                // Objects that are not complete make git refuse the ref; then the fetch just takes longer.
+                let _ = self.run("set a ref", &["update-ref", name, &sha]);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_shallow(&self) -> bool {
+        self.repository().common_dir().join("shallow").exists()
+    }
+
+    /// git fetches without files only from a remote that its configuration names as the one to ask for them later.
+    fn promise(&self, address: &str) -> Result<()> {
+        let named = [
+            ("core.repositoryFormatVersion", "1"),
+            ("extensions.partialClone", PROMISOR),
+            (&format!("remote.{PROMISOR}.promisor"), "true"),
+            (&format!("remote.{PROMISOR}.partialCloneFilter"), "blob:none"),
+            (&format!("remote.{PROMISOR}.url"), address),
+        ];
+        for (key, value) in named {
+            self.run("prepare a blobless fetch", &["config", "--local", "--replace-all", key, value])?;
+        }
+        Ok(())
+    }
+
+    /// The shallow boundary belongs to the objects, so the repository has to know of it as well.
+    fn share_shallow(&self) -> Result<()> {
+        let file = self.repository().common_dir().join("shallow");
+        let (theirs, ours) = (durable::read(&file)?, durable::read(&self.dir().join("shallow"))?);
+        let theirs = theirs.unwrap_or_default();
+        let mut all: Vec<&str> = theirs.lines().collect();
+        let ours = ours.unwrap_or_default();
+        all.extend(ours.lines().filter(|sha| !theirs.lines().any(|known| known == *sha)));
+        let text = all.iter().fold(String::new(), |text, sha| text + sha + "\n");
+        if text == theirs { Ok(()) } else { durable::replace(&file, text.as_bytes()) }
+    }
+
+    /// Fetches the files of a commit that a partial clone does not have: from then on nothing is missing for a
+    /// worktree, and no later command has to ask the remote.
+    fn complete_files(&self, remote: &Remote, from: &str, sha: &str) -> Result<()> {
+        let tree = self.tree_of(sha)?;
+        let list = self
+            .run("list missing files", &["rev-list", "--objects", "--missing=print", "--no-walk", &tree])?;
+        let list = list.text();
+        let missing = list.lines().filter_map(|line| line.strip_prefix('?'));
+        let missing = missing.fold(String::new(), |all, name| all + name + "\n");
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let fetch = self.program().args([
+            "-c",
+            "fetch.negotiationAlgorithm=noop",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--filter=blob:none",
+            "--stdin",
+            "--end-of-options",
+            from,
+        ]);
+        let done = remote.authorize(fetch.stdin_bytes(missing))?.run(REMOTE_DEADLINE)?;
+        if done.success() {
+            Ok(())
+        } else {
+            Err(complaint(&format!("fetch files from '{}'", remote.address), &done))
+        }
+    }
+}
+
+fn is_fresh(stamp: &Path, this: &str) -> bool {
+    let age =
+        std::fs::metadata(stamp).and_then(|about| about.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age < FRESH) && std::fs::read_to_string(stamp).is_ok_and(|text| text == this)
+}
