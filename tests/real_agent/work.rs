@@ -109,9 +109,8 @@ fn several_at_once_share_a_home() {
 fn in_a_sandbox_it_works_as_well() {
     let test = "in_a_sandbox_it_works_as_well";
     let Some(place) = Place::sandboxed(test, &Plan::default(), &json!({})) else { return };
-    let line = "cq-fetch | cq-claim --max 1 | cq-spawn --wait | cq-gate | cq-pr";
-    let ran = place.shell(line).run().quietly();
-    let record = ran.record();
+    let ran = place.shell("cq-fetch | cq-claim --max 1 | cq-spawn --wait | cq-gate | cq-pr").run();
+    let record = place.house.record(1);
     assert_eq!((&record["status"], &record["outcome"]), (&json!("pr-ready"), &json!("success")), "{record}");
     let run = &record["run"];
     assert_eq!((&run["sandbox"], &run["turns"]), (&json!("bubblewrap"), &json!(3)), "{run}");
