@@ -15,6 +15,14 @@ pub fn cap(config: &Config, record: &Record, agent: &str) -> Option<f64> {
     [config.budget.per_run_usd, profile, issue].into_iter().flatten().reduce(f64::min)
 }
 
+/// The cap as a client is told it, for a run whose record is complete. One that goes on with a session counts what that
+/// has cost already, as [`of_run`] knows.
+pub fn for_client(config: &Config, record: &Record) -> Option<f64> {
+    let run = record.run.as_ref()?;
+    let cap = cap(config, record, run.agent.as_deref().unwrap_or_default())?;
+    Some(cap + run.cost_before_usd.unwrap_or_default())
+}
+
 /// Whether what the agent says of its cost is more than the cap.
 pub fn exceeded(config: &Config, record: &Record, last: Option<&Final>) -> bool {
     let (Some(run), Some(last)) = (&record.run, last) else { return false };
@@ -121,6 +129,8 @@ mod tests {
             assert_eq!(exceeded(&config, &record, Some(&last)), expected, "{last:?}");
         }
         assert!(!exceeded(&config, &record, None));
+        assert_eq!(for_client(&config, &record), Some(1.8));
+        assert_eq!(for_client(&Config::default(), &record), None);
         assert!(!exceeded(&Config::default(), &record, Some(&said(99.0, true))));
     }
 

@@ -39,6 +39,21 @@ pub struct Agent {
     pub commit_leftovers: bool,
 }
 
+/// What one run is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The session that it begins, or goes on with.
+    pub session_id: &'a str,
+    /// Whether it goes on with it.
+    pub resumed: bool,
+    /// Looked at for instructions that the settings switch off.
+    pub worktree: &'a Path,
+    /// The prompt's file.
+    pub prompt: &'a Path,
+    /// US dollars that the client may let the session cost; see [`super::budget::for_client`].
+    pub cap_usd: Option<f64>,
+}
+
 /// What stands for the session in an argument vector.
 const SESSION_ID: &str = "{session_id}";
 /// What stands for the prompt's file.
@@ -118,24 +133,26 @@ impl Agent {
         &self.command[0]
     }
 
-    /// Its arguments, for a new session or (`resumed`) one that goes on. `worktree` is looked at for instructions that
-    /// the settings switch off.
-    pub fn arguments(&self, session_id: &str, resumed: bool, worktree: &Path, prompt: &Path) -> Vec<String> {
+    /// Its arguments for one run.
+    pub fn arguments(&self, start: &Start<'_>) -> Vec<String> {
         let mut options = self.options.clone();
-        let instructions = worktree.join("CLAUDE.md");
+        options.extend(
+            start.cap_usd.and_then(|dollars| options::cap(self.parser, dollars)).into_iter().flatten(),
+        );
+        let instructions = start.worktree.join("CLAUDE.md");
         // A link could name any file of this machine.
         let is_file = std::fs::symlink_metadata(&instructions).is_ok_and(|about| about.is_file());
         if self.parser == Parser::Claude && is_file {
             options.extend(["--append-system-prompt-file".to_owned(), instructions.display().to_string()]);
         }
-        let vector = self.resume.as_ref().filter(|_| resumed).unwrap_or(&self.command);
-        let prompt = prompt.display().to_string();
+        let vector = self.resume.as_ref().filter(|_| start.resumed).unwrap_or(&self.command);
+        let prompt = start.prompt.display().to_string();
         let mut arguments = Vec::new();
         for argument in &vector[1..] {
             if argument == OPTIONS {
                 arguments.append(&mut options);
             } else {
-                arguments.push(argument.replace(SESSION_ID, session_id).replace(PROMPT_FILE, &prompt));
+                arguments.push(argument.replace(SESSION_ID, start.session_id).replace(PROMPT_FILE, &prompt));
             }
         }
         arguments.append(&mut options);

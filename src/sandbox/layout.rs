@@ -97,6 +97,11 @@ impl Layout {
             return;
         }
         if !self.shows(real) {
+            // A link in this folder that was shown by itself is seen as a link now: nothing can be mounted on one.
+            self.mounts.retain(|other| {
+                let is_link = matches!(other, Mount::ReadOnly { .. }) && !other.is_own_place();
+                !is_link || other.at() == real || !other.at().starts_with(real)
+            });
             self.put(Mount::shown(real));
         }
         if path != real && !self.shows(path) {
@@ -248,6 +253,21 @@ mod tests {
             !layout.shows(Path::new("/home/me/src/repo/.cq"))
                 && layout.shows(Path::new("/home/me/src/other"))
         );
+    }
+
+    /// As with `~/.local/bin/claude`, a link to `~/.local/share/claude/versions/2`, whose folder is on PATH.
+    #[test]
+    fn a_link_in_a_folder_that_is_shown_later_stays_a_link() {
+        let mut layout = layout(&[writable("/p/home", "/home/me")]);
+        for (path, real) in [
+            ("/home/me/bin/agent", "/home/me/share/agent/2"),
+            ("/home/me/other/agent", "/home/me/share/agent/2"),
+            ("/home/me/bin", "/home/me/bin"),
+        ] {
+            layout.show(Path::new(path), Path::new(real));
+        }
+        let more: Vec<&str> = layout.mounts[1..].iter().map(|mount| mount.at().to_str().unwrap()).collect();
+        assert_eq!(more, ["/home/me/share/agent/2", "/home/me/other/agent", "/home/me/bin"]);
     }
 
     #[test]

@@ -16,15 +16,28 @@ const FAMILIES: [(&str, &str); 8] = [
     (".local/bin", ".local/share/pipx/venvs"),
 ];
 
+/// Longer chains of links are not followed; the kernel's own bound is 40.
+const MOST_LINKS: usize = 40;
+
 /// What a program needs to be seen: itself, what is beside it, the packages around it, its interpreter.
 pub(super) fn of_program(program: &Path, home: Option<&Path>) -> Vec<PathBuf> {
     let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
     let mut paths = vec![program.to_owned(), real.clone()];
+    paths.extend(links(program).filter(|link| *link != real));
     paths.extend(real.parent().filter(|folder| is_narrow(folder, home)).map(Path::to_owned));
     let packages = real.ancestors().filter(|folder| folder.ends_with("node_modules")).last();
     paths.extend(packages.map(Path::to_owned));
     paths.extend(interpreter(&real));
     paths
+}
+
+/// What a link names, and that one where it is a link, too.
+fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let next = |path: &PathBuf| {
+        let named = path.parent()?.join(std::fs::read_link(path).ok()?);
+        Some(named.parent()?.canonicalize().ok()?.join(named.file_name()?))
+    };
+    std::iter::successors(next(&path.to_owned()), next).take(MOST_LINKS)
 }
 
 /// The folders in which programs are looked up, and what those programs need.
@@ -89,6 +102,12 @@ mod tests {
         let sh = Path::new("/bin/sh").canonicalize().unwrap();
         let packages = home.join(".nvm/v20/lib/node_modules");
         assert_eq!(seen, [program, script, package, packages, sh.parent().unwrap().to_owned()]);
+        // Each link on the way to it.
+        let current = home.join(".nvm/current");
+        symlink("v20/lib/node_modules/@x/agent/node_modules/y/cli.js", &current).unwrap();
+        let second = home.join("bin/second");
+        symlink("../.nvm/current", &second).unwrap();
+        assert_eq!(of_program(&second, Some(&home))[..3], [second, seen[1].clone(), current]);
         // A program that lies in the home itself does not bring the home along.
         let alone = home.join("alone");
         File::create(&alone).unwrap();

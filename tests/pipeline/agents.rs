@@ -166,7 +166,7 @@ fn without_a_form_for_it_no_session_goes_on() {
     );
 }
 
-/// A broken worktree is made again, and its files are not those that the session remembers.
+/// A worktree that is gone is made again, and its files are not those that the session remembers.
 #[test]
 fn a_session_does_not_go_on_in_another_worktree() {
     let script = json!({"default": {

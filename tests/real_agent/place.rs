@@ -10,10 +10,13 @@ use serde_json::{Value, json};
 use crate::support::house::{House, Plan};
 use crate::support::model::Model;
 use crate::support::ran::Run;
-use crate::support::skip::skip;
+use crate::support::skip::{bubblewrap_works, skip};
 
 /// Long after any wait between attempts.
 pub(crate) const LATER: &str = "2199-01-01T00:00:00Z";
+
+/// What an agent may take of memory.
+pub(crate) const MEMORY_MEGABYTES: u64 = 2048;
 
 /// A house, and the model behind its agent.
 pub(crate) struct Place {
@@ -53,8 +56,34 @@ impl Place {
             config["agents"]["claude"].as_object_mut().unwrap().remove("command");
             config["agents"]["claude"]["envSet"] = json!({"TMPDIR": tmp});
             config["sandbox"] = json!("none");
+            // It needs about 250 MB; see that it is limited, and lives.
+            config["limits"]["memoryMegabytes"] = json!(MEMORY_MEGABYTES);
+            config["limits"]["processes"] = json!(500);
         });
         Some(Self { house, model })
+    }
+
+    /// The same, its agents in a sandbox; skipped also where there can be none.
+    pub(crate) fn sandboxed(test: &str, plan: &Plan, answers: &Value) -> Option<Self> {
+        real_claude(test)?;
+        if !bubblewrap_works(test) {
+            return None;
+        }
+        let place = Self::new(test, plan, answers)?;
+        place.house.configure(|config| {
+            config["sandbox"] = json!("bubblewrap");
+            // It has a temporary folder of its own.
+            config["agents"]["claude"].as_object_mut().unwrap().remove("envSet");
+        });
+        Some(place)
+    }
+
+    /// The home that the agent of an instance has.
+    pub(crate) fn home_of(&self, record: &Value) -> PathBuf {
+        match record["run"]["sandbox"].as_str() {
+            Some("bubblewrap") => self.house.workspace(1).join(".sandbox/home"),
+            _ => self.house.place("home"),
+        }
     }
 
     /// With the key, the model's address, and the agent on PATH.

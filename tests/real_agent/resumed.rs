@@ -1,11 +1,12 @@
 //! Killed in the middle of a turn.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::place::{LATER, Place, conversation_of, session_of, tell};
+use crate::place::{LATER, MEMORY_MEGABYTES, Place, conversation_of, session_of, tell};
 use crate::support::house::{House, Plan};
 use crate::support::wait::until;
 
@@ -28,8 +29,7 @@ fn silent() -> Value {
 }
 
 /// An agent whose model has fallen silent; what the record says of it, and its claim's marker.
-fn in_the_middle(test: &str) -> Option<(Place, Value, String)> {
-    let place = Place::new(test, &Plan::default(), &silent())?;
+fn in_the_middle(place: Place) -> (Place, Value, String) {
     place.house.claim(1);
     place.cq("spawn").args(["1"]).run().quietly();
     // The second question has come, and the start of its answer has been read.
@@ -40,15 +40,16 @@ fn in_the_middle(test: &str) -> Option<(Place, Value, String)> {
     assert_eq!(record["status"], "in-progress");
     // The client writes its transcript behind its own back: killed before, it resumes without the tool's result.
     let session = record["run"]["session_id"].as_str().unwrap();
-    until("the client's transcript", || transcript(&place.house, session)?.contains(WRITTEN).then_some(()));
+    let home = place.home_of(&record);
+    until("the client's transcript", || transcript(&home, session)?.contains(WRITTEN).then_some(()));
     let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
     assert!(!House::processes_with(&claim).is_empty());
-    Some((place, record, claim))
+    (place, record, claim)
 }
 
 /// What the client keeps of a session; none where it keeps nothing yet.
-fn transcript(house: &House, session: &str) -> Option<String> {
-    let projects = fs::read_dir(house.place("home/.claude/projects")).ok()?.flatten();
+fn transcript(home: &Path, session: &str) -> Option<String> {
+    let projects = fs::read_dir(home.join(".claude/projects")).ok()?.flatten();
     let mut files = projects.map(|project| project.path().join(format!("{session}.jsonl")));
     files.find_map(|file| fs::read_to_string(file).ok())
 }
@@ -59,20 +60,20 @@ fn kill(pid: &Value) {
 }
 
 /// SIGKILL to the agent: its supervisor sees it.
-fn agent_killed(test: &str) -> Option<(Place, Value)> {
-    let (place, record, claim) = in_the_middle(test)?;
+fn agent_killed(place: Place) -> (Place, Value) {
+    let (place, record, claim) = in_the_middle(place);
     kill(&record["run"]["pid"]);
     until("the end of the attempt", || (place.house.status(1) == "queued").then_some(()));
     assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "something is left of the run");
     let ended = place.house.record(1);
     assert_eq!((&ended["outcome"], &ended["claim"]["attempt"]), (&json!("crashed"), &json!(2)), "{ended}");
     assert_eq!(ended["run"]["exit"], 137);
-    Some((place, record))
+    (place, record)
 }
 
 /// SIGKILL to the supervisor: the agent lives on, until cq-monitor comes by.
-fn supervisor_killed(test: &str) -> Option<(Place, Value)> {
-    let (place, record, claim) = in_the_middle(test)?;
+fn supervisor_killed(place: Place) -> (Place, Value) {
+    let (place, record, claim) = in_the_middle(place);
     let pid = &record["run"]["supervisor"]["pid"];
     kill(pid);
     let stat = format!("/proc/{pid}/stat");
@@ -82,7 +83,7 @@ fn supervisor_killed(test: &str) -> Option<(Place, Value)> {
     assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "something is left of the run");
     let ended = place.house.record(1);
     assert_eq!((&ended["status"], &ended["outcome"]), (&json!("queued"), &json!("crashed")), "{ended}");
-    Some((place, record))
+    (place, record)
 }
 
 /// The next attempt: it finishes what was begun. Gives its record and the questions of the model's that it asked.
@@ -115,23 +116,15 @@ fn in_the_same_session(first: &Value, record: &Value, asked: &[Value]) {
     assert_eq!(asked.len(), 2);
 }
 
-#[test]
-fn an_agent_killed_in_a_turn_leaves_nothing_and_the_next_finishes() {
-    let test = "an_agent_killed_in_a_turn_leaves_nothing_and_the_next_finishes";
-    let Some((place, _)) = agent_killed(test) else { return };
-    finished(&place);
-}
-
-#[test]
-fn a_run_whose_supervisor_was_killed_leaves_nothing_and_the_next_finishes() {
-    let test = "a_run_whose_supervisor_was_killed_leaves_nothing_and_the_next_finishes";
-    let Some((place, _)) = supervisor_killed(test) else { return };
-    finished(&place);
+/// Where the model falls silent in the first attempt.
+fn place(test: &str) -> Option<Place> {
+    Place::new(test, &Plan::default(), &silent())
 }
 
 #[test]
 fn a_killed_agent_is_resumed_in_the_same_session() {
-    let Some((place, first)) = agent_killed("a_killed_agent_is_resumed_in_the_same_session") else { return };
+    let Some(place) = place("a_killed_agent_is_resumed_in_the_same_session") else { return };
+    let (place, first) = agent_killed(place);
     let (record, asked) = finished(&place);
     in_the_same_session(&first, &record, &asked);
     tell(&format!("killed in a turn and resumed in the same session: {} turns", record["run"]["turns"]));
@@ -139,9 +132,44 @@ fn a_killed_agent_is_resumed_in_the_same_session() {
 
 #[test]
 fn a_run_that_lost_its_supervisor_is_resumed_in_the_same_session() {
-    let test = "a_run_that_lost_its_supervisor_is_resumed_in_the_same_session";
-    let Some((place, first)) = supervisor_killed(test) else { return };
+    let Some(place) = place("a_run_that_lost_its_supervisor_is_resumed_in_the_same_session") else { return };
+    let (place, first) = supervisor_killed(place);
     let (record, asked) = finished(&place);
     in_the_same_session(&first, &record, &asked);
     tell(&format!("supervisor killed, resumed in the same session: {} turns", record["run"]["turns"]));
+}
+
+/// What it keeps of a session, it keeps in a home of its own.
+#[test]
+fn a_killed_agent_is_resumed_in_its_sandbox() {
+    let test = "a_killed_agent_is_resumed_in_its_sandbox";
+    let Some(place) = Place::sandboxed(test, &Plan::default(), &silent()) else { return };
+    let (place, first) = agent_killed(place);
+    let (record, asked) = finished(&place);
+    for run in [&first["run"], &record["run"]] {
+        assert_eq!(run["sandbox"], "bubblewrap", "{run}");
+        assert_eq!(run["limits"]["memory_bytes"], MEMORY_MEGABYTES << 20, "{run}");
+    }
+    in_the_same_session(&first, &record, &asked);
+    assert!(transcript(&place.house.place("home"), first["run"]["session_id"].as_str().unwrap()).is_none());
+    tell(&format!("killed and resumed in a sandbox: {} turns", record["run"]["turns"]));
+}
+
+/// Without a form for resuming, the next attempt finds the files, and no session.
+#[test]
+fn where_no_session_can_go_on_the_files_do() {
+    let Some(place) = place("where_no_session_can_go_on_the_files_do") else { return };
+    let begin =
+        ["claude", "-p", "--output-format", "stream-json", "--verbose", "--session-id", "{session_id}"];
+    place.house.configure(|config| {
+        let tools = ["Bash(git add:*)", "Bash(git commit:*)"];
+        let agent = &mut config["agents"]["claude"];
+        (agent["command"], agent["allowedTools"]) = (json!(begin), json!(tools));
+        agent["permissionMode"] = json!("acceptEdits");
+    });
+    let (place, first) = agent_killed(place);
+    let (record, asked) = finished(&place);
+    assert_ne!(record["run"]["session_id"], first["run"]["session_id"]);
+    assert_eq!(record["run"]["resumed"], Value::Null);
+    assert!(!conversation_of(&asked[0]).contains(FIRST), "another session knows nothing of it");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::place::{Place, conversation_of, key, session_of, tell};
+use crate::place::{MEMORY_MEGABYTES, Place, conversation_of, key, session_of, tell};
 use crate::support::house::{House, Plan};
 
 #[test]
@@ -45,6 +45,8 @@ fn it_edits_commits_and_its_pull_request_is_opened() {
         run["tokens"]["output"].as_u64().unwrap() > 0 && run["tokens"]["cache_read"].as_u64().unwrap() > 0,
         "{run}"
     );
+    assert_eq!(run["limits"]["memory_bytes"], MEMORY_MEGABYTES << 20, "{run}");
+    assert_ne!(run["limits"]["mechanism"], "none", "{run}");
     let log = house.log(1);
     for said in [
         "session started, model claude-",
@@ -101,4 +103,19 @@ fn several_at_once_share_a_home() {
         }
     }
     tell(&format!("three at once in one home: {:.1} s", ran.took.as_secs_f64()));
+}
+
+#[test]
+fn in_a_sandbox_it_works_as_well() {
+    let test = "in_a_sandbox_it_works_as_well";
+    let Some(place) = Place::sandboxed(test, &Plan::default(), &json!({})) else { return };
+    let ran = place.shell("cq-fetch | cq-claim --max 1 | cq-spawn --wait | cq-gate | cq-pr").run();
+    let record = place.house.record(1);
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("pr-ready"), &json!("success")), "{record}");
+    let run = &record["run"];
+    assert_eq!((&run["sandbox"], &run["turns"]), (&json!("bubblewrap"), &json!(3)), "{run}");
+    let branch = record["claim"]["branch"].as_str().unwrap();
+    assert_eq!(place.house.git(&["show", &format!("{branch}:cq-lab/issue-1.md")]), "Attempt 1 at issue 1.");
+    assert_eq!(place.house.lab.pulls().len(), 1);
+    tell(&format!("issue to pull request in a sandbox: {:.1} s", ran.took.as_secs_f64()));
 }

@@ -14,30 +14,14 @@ mod line;
 mod tamper;
 mod tiers;
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use support::house::{House, Plan};
-use support::skip::skip;
+use support::skip::bubblewrap_works;
 
 /// A house whose agents are in a sandbox, or a skipped test.
 fn sandboxed(test: &str, script: Value) -> Option<House> {
-    let tried = Command::new("bwrap")
-        .args(["--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--dev", "/dev", "true"])
-        .output();
-    match tried {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => {
-            skip(
-                test,
-                &format!("bubblewrap does not work here: {}", String::from_utf8_lossy(&output.stderr)),
-            );
-            return None;
-        }
-        Err(error) => {
-            skip(test, &format!("bubblewrap cannot be started: {error}"));
-            return None;
-        }
+    if !bubblewrap_works(test) {
+        return None;
     }
     let house = House::new(&Plan { script, ..Plan::default() });
     house.configure(|config| config["sandbox"] = json!("required"));

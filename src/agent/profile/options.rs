@@ -52,14 +52,18 @@ pub(super) fn options(name: &str, parser: Parser, profile: &Profile) -> Result<V
         (Some(dollars), _) if !(dollars > 0.0 && dollars.is_finite()) => {
             return refused("maxCostUsd", "must be greater than 0");
         }
-        (Some(dollars), Parser::Claude) => {
-            options.extend(["--max-budget-usd".to_owned(), dollars.to_string()]);
-        }
-        // opencode cannot be told, but says after each step what that cost.
-        (None, _) | (Some(_), Parser::Opencode) => {}
+        // Claude Code is told with each run, see `cap`. opencode cannot be told, but says after each step what that cost.
+        (None, _) | (Some(_), Parser::Claude | Parser::Opencode) => {}
         (Some(_), _) => return refused("maxCostUsd", "this agent does not tell what it costs"),
     }
     Ok(options)
+}
+
+/// What a run may cost, for a client that can be told: it then ends by itself after the answer that goes beyond it.
+pub(super) fn cap(parser: Parser, dollars: f64) -> Option<[String; 2]> {
+    // It refuses nothing at all, and no cap is finer than this.
+    let dollars = (dollars * 1e4).round().max(1.0) / 1e4;
+    (parser == Parser::Claude).then(|| ["--max-budget-usd".to_owned(), dollars.to_string()])
 }
 
 const UNKNOWN: &str = "this agent cannot be told";

@@ -7,8 +7,13 @@ fn named(text: &str, name: &str) -> Result<Agent> {
     Agent::named(&Config::parse(text).unwrap(), name)
 }
 
+fn start(resumed: bool, cap_usd: Option<f64>) -> Start<'static> {
+    let (worktree, prompt) = (Path::new(NOWHERE), Path::new("/w/prompt.md"));
+    Start { session_id: "ID", resumed, worktree, prompt, cap_usd }
+}
+
 fn vector(agent: &Agent, resumed: bool) -> String {
-    let arguments = agent.arguments("ID", resumed, Path::new(NOWHERE), Path::new("/w/prompt.md"));
+    let arguments = agent.arguments(&start(resumed, None));
     format!("{} {}", agent.program(), arguments.join(" "))
 }
 
@@ -45,7 +50,7 @@ fn options_are_said_in_the_clients_own_words() {
         (
             "claude",
             r#"{"model":"m","allowedTools":["Read","Bash(make:*)"],"permissionMode":"plan","maxTurns":9,"maxCostUsd":2.5}"#,
-            "--model m --allowedTools Read,Bash(make:*) --permission-mode plan --max-turns 9 --max-budget-usd 2.5",
+            "--model m --allowedTools Read,Bash(make:*) --permission-mode plan --max-turns 9",
         ),
         ("claude", r#"{"allowedTools":[]}"#, "--strict-mcp-config --permission-mode acceptEdits"),
         ("codex", r#"{"model":"m","permissionMode":"workspace-write"}"#, "-m m --sandbox workspace-write -"),
@@ -63,6 +68,21 @@ fn options_are_said_in_the_clients_own_words() {
     let agent = named(r#"{"agents":{"codex":{"model":"m"}}}"#, "codex").unwrap();
     let expected = "-m m --dangerously-bypass-approvals-and-sandbox resume ID -";
     assert!(vector(&agent, true).ends_with(expected), "before the subcommand, which does not know them all");
+}
+
+#[test]
+fn what_a_run_may_cost_is_said_to_who_understands_it() {
+    let agent = named("{}", "claude").unwrap();
+    let last = |resumed, dollars| agent.arguments(&start(resumed, Some(dollars))).join(" ");
+    for (dollars, said) in [(2.5, "2.5"), (0.1 + 0.2, "0.3"), (1e-9, "0.0001"), (4.0, "4")] {
+        for resumed in [false, true] {
+            assert!(last(resumed, dollars).ends_with(&format!("--max-budget-usd {said}")), "{dollars}");
+        }
+    }
+    for name in ["codex", "gemini", "opencode"] {
+        let agent = named("{}", name).unwrap();
+        assert_eq!(agent.arguments(&start(false, Some(1.0))), agent.arguments(&start(false, None)), "{name}");
+    }
 }
 
 #[test]
@@ -178,7 +198,7 @@ fn instructions_are_handed_over_unless_they_are_a_link() {
     let folder = tempfile::tempdir().unwrap();
     let agent = named("{}", "claude").unwrap();
     let handed = |agent: &Agent, resumed| {
-        let arguments = agent.arguments("id", resumed, folder.path(), Path::new("/p"));
+        let arguments = agent.arguments(&Start { worktree: folder.path(), ..start(resumed, None) });
         arguments.iter().any(|argument| argument.ends_with("CLAUDE.md"))
     };
     assert!(!handed(&agent, false));

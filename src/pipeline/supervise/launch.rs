@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::confine;
 use super::follow::Follower;
-use crate::agent::environment as seen;
-use crate::agent::profile::Agent;
+use crate::agent::profile::{Agent, Start};
+use crate::agent::{budget, environment as seen};
 use crate::config::PromptBy;
 use crate::environment::Environment;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -74,10 +74,18 @@ pub(super) fn start(
     follower: &Follower,
     group: &mut Group,
 ) -> Result<Running> {
+    let session_id = record.run.as_ref().and_then(|run| run.session_id.as_deref()).unwrap_or_default();
+    let arguments = agent.arguments(&Start {
+        session_id,
+        resumed: ready.resumes,
+        worktree: &ready.worktree.path,
+        prompt: &ready.paths.prompt,
+        cap_usd: budget::for_client(&session.loaded.config, record),
+    });
     let arrived = ready.paths.raw_file(record, "arrived.txt");
     loop {
         let entry = group.entry(&arrived);
-        let running = start_through(record, agent, ready, means, follower, entry)?;
+        let running = start_through(record, agent.prompt, &arguments, ready, means, follower, entry)?;
         if super::limits::arrived(session, record, &running, group, &arrived)? {
             return Ok(running);
         }
@@ -86,22 +94,21 @@ pub(super) fn start(
 
 fn start_through(
     record: &Record,
-    agent: &Agent,
+    prompt: PromptBy,
+    arguments: &[String],
     ready: &Ready,
     means: &Means,
     follower: &Follower,
     entry: Entry,
 ) -> Result<Running> {
-    let session_id = record.run.as_ref().and_then(|run| run.session_id.clone()).unwrap_or_default();
     let errors = ready.paths.raw_file(record, "stderr.txt");
-    let prompt = match agent.prompt {
+    let prompt = match prompt {
         PromptBy::Stdin => ready.paths.prompt.as_path(),
         PromptBy::File => Path::new("/dev/null"),
     };
     let stdin =
         File::open(prompt).or_fail(Kind::CannotWrite, || format!("cannot read '{}'", prompt.display()))?;
-    let arguments = agent.arguments(&session_id, ready.resumes, &ready.worktree.path, &ready.paths.prompt);
-    let wrapped = means.wrap(&means.program, &arguments, means.variables.clone())?;
+    let wrapped = means.wrap(&means.program, arguments, means.variables.clone())?;
     let files = Files { stdin, stdout: follower.raw_file()?, stderr: private_file(&errors)? };
     start_wrapped(ready, wrapped, files, entry)
 }
