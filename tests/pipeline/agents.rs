@@ -148,6 +148,79 @@ fn a_session_that_the_agent_does_not_know_is_not_asked_for_again() {
     assert!(prompt.contains("Do the first thing.") && prompt.contains("ended: with an error."), "{prompt}");
 }
 
+/// Neither end counts as an attempt, nobody starts before the rest is over, and then the session goes on.
+#[test]
+fn after_a_usage_limit_or_a_refused_login_the_same_session_goes_on() {
+    let cases = [
+        (429, "You've hit your limit. Try again in 2 hours.", "usage-limit", "a usage limit was reached"),
+        (401, "Invalid API key", "auth", "the API refused the sign-in"),
+    ];
+    for (status, text, outcome, told) in cases {
+        let refused = json!({"error": {"status": status, "text": text}});
+        let house = house(&json!({"default": steps(&[json!({"say": "I begin"}), refused])}));
+        let first = house.work(1).good().record();
+        assert_eq!((&first["outcome"], &first["run"]["resumable"]), (&json!(outcome), &json!(true)));
+        let limit: Value =
+            serde_json::from_str(&fs::read_to_string(house.state_dir().join("limit.json")).unwrap()).unwrap();
+        assert_eq!(limit["kind"], outcome);
+        assert_eq!(session_of(&house, 1).0, "--session-id");
+        house.cq("spawn").args(["--wait", "1"]).run();
+        assert!(house.cq("monitor").run().records().is_empty());
+        house.cq("supervise").args(["claude-instance-1"]).run().ends(75, "no agent is started before");
+        assert_eq!(house.record(1), first, "it rests");
+
+        let done = json!({"default": steps(&[json!({"write": {"path": "a.txt", "content": "x"}}), json!({"commit": "A"})])});
+        fs::write(house.place("script.json"), done.to_string()).unwrap();
+        let at = |value: &Value| value.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+        let due = at(&first["claim"]["not_before"]);
+        assert!(due >= at(&limit["until"]), "{first}");
+        let due = (due + chrono::TimeDelta::seconds(1)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let second = house.shell("cq-monitor | cq-spawn --wait").at(&due).run().good().record();
+        assert_eq!(
+            (&second["status"], &second["claim"]["attempt"]),
+            (&json!("testing"), &json!(1)),
+            "{second}"
+        );
+        assert_eq!(
+            (&second["run"]["resumed"], &second["run"]["session_id"]),
+            (&json!(true), &first["run"]["session_id"])
+        );
+        let id = first["run"]["session_id"].as_str().unwrap().to_owned();
+        assert_eq!(session_of(&house, 1), ("--resume".to_owned(), id));
+        let prompt = read(&house, "prompt.1");
+        assert!(prompt.contains(&format!("How your last run ended: {told}.")), "{prompt}");
+        assert!(
+            house.state_dir().join("limit.json").exists() == (outcome == "usage-limit"),
+            "a login that works ends its rest"
+        );
+    }
+}
+
+/// The cap of a run, and the profile's own words, on the command line of the client that understands them.
+#[test]
+fn what_a_run_may_do_and_cost_reaches_the_client() {
+    let house = house(&json!({"default": steps(&[
+        json!({"result": {"is_error": true, "result": "boom", "total_cost_usd": 0.75}}),
+    ])}));
+    house.configure(|config| {
+        config["budget"] = json!({"perRunUsd": 5.0, "perIssueUsd": 3.0});
+        let profile = &mut config["agents"]["claude"];
+        (profile["model"], profile["maxTurns"], profile["permissionMode"]) =
+            (json!("m"), json!(7), json!("plan"));
+        profile["maxCostUsd"] = json!(2.5);
+    });
+    let said = |attempt: u32| read(&house, &format!("arguments.{attempt}")).replace('\n', " ");
+    house.work(1).good();
+    assert!(
+        said(1).contains("--model m --permission-mode plan --max-turns 7 --max-budget-usd 2.5"),
+        "{}",
+        said(1)
+    );
+    // The issue has $2.25 left, and the session that goes on has cost $0.75.
+    again(&house, LATER[0]);
+    assert!(said(2).contains("--max-turns 7 --max-budget-usd 3 "), "{}", said(2));
+}
+
 /// Without a `resume` of its own, a command begins anew each time, and is told everything.
 #[test]
 fn without_a_form_for_it_no_session_goes_on() {

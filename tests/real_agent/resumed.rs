@@ -15,15 +15,19 @@ const FIRST: &str = "I begin with a file for issue #1.";
 /// What the client answers to the model's first tool.
 const WRITTEN: &str = "File created successfully";
 
-/// The first attempt writes a file, and the model falls silent in the middle of its second answer; the next one
-/// commits what is there.
+/// The first run writes a file, and the model falls silent in the middle of its second answer; the next one commits
+/// what is there.
 fn silent() -> Value {
+    broken_off_by(&json!([{"say": "Let me think about"}, {"hang": true}]))
+}
+
+fn broken_off_by(second_answer: &Value) -> Value {
     let write =
         json!({"name": "Write", "input": {"file_path": "{directory}/begun.txt", "content": "begun\n"}});
     let command = "git add -A && git commit -m 'Finish #{issue}'";
     let commit = json!({"name": "Bash", "input": {"command": command, "description": "Commit"}});
     json!({"default": {
-        "1": [[{"say": FIRST}, {"tool": write}], [{"say": "Let me think about"}, {"hang": true}]],
+        "1": [[{"say": FIRST}, {"tool": write}], second_answer],
         "2": [[{"say": "Where was I?"}, {"tool": commit}], [{"say": "Done: finished after all."}]],
     }})
 }
@@ -172,4 +176,29 @@ fn where_no_session_can_go_on_the_files_do() {
     assert_ne!(record["run"]["session_id"], first["run"]["session_id"]);
     assert_eq!(record["run"]["resumed"], Value::Null);
     assert!(!conversation_of(&asked[0]).contains(FIRST), "another session knows nothing of it");
+}
+
+/// A usage limit in the middle: everybody rests, and then the same session goes on, in the same attempt.
+#[test]
+fn after_a_usage_limit_the_same_session_goes_on() {
+    let test = "after_a_usage_limit_the_same_session_goes_on";
+    let limit = json!([{"status": {"code": 429, "message": "This request would exceed your account's rate limit.",
+                                   "headers": {"retry-after": "3600"}}}]);
+    let Some(place) = Place::new(test, &Plan::default(), &broken_off_by(&limit)) else { return };
+    // Left to itself the client tries for three minutes.
+    place.house.configure(|config| {
+        config["agents"]["claude"]["envSet"]["CLAUDE_CODE_MAX_RETRIES"] = json!("0");
+    });
+    place.house.claim(1);
+    place.cq("spawn").args(["--wait", "1"]).run().good();
+    let first = place.house.record(1);
+    assert_eq!((&first["status"], &first["outcome"]), (&json!("queued"), &json!("usage-limit")), "{first}");
+    let known = place.model.requests().len();
+    place.cq("spawn").args(["1"]).run();
+    assert_eq!((place.model.requests().len(), place.house.record(1)), (known, first.clone()), "it rests");
+
+    let (record, asked) = finished(&place);
+    in_the_same_session(&first, &record, &asked);
+    assert_eq!(record["claim"]["attempt"], 1, "the limit did not count");
+    tell(&format!("usage limit, resumed in the same session: {} turns", record["run"]["turns"]));
 }
