@@ -79,7 +79,7 @@ fn a_question_is_asked_once_whatever_happens_to_the_tick() {
     assert!(table.contains("it waits for an answer: http"), "{table}");
     let told = house.cq("status").args(["--explain", "1"]).run().quietly().stdout;
     assert!(told.contains(&format!("issue #1: it waits for an answer: {url}")), "{told}");
-    assert!(!told.contains("--retry"), "{told}");
+    assert!(told.contains("cq-claim --retry 1 queues it again without one"), "{told}");
 }
 
 #[test]
