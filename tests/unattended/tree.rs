@@ -51,8 +51,8 @@ impl Tree {
         let alive = fs::exists(format!("/proc/{agent}")).unwrap();
         if alive && self.agent_gone.is_none() {
             self.seen.extend(below(supervisor));
-            let marked = House::processes_with(marker);
-            self.seen.extend(marked.into_iter().filter_map(|pid| Some((pid, stat(pid)?.1))));
+            let carrying = House::processes_with(marker);
+            self.seen.extend(carrying.into_iter().filter_map(|pid| Some((pid, stat(pid)?.1))));
         } else if self.all_gone.is_none() {
             self.agent_gone.get_or_insert(now);
             self.all_gone = self.left(marker).is_empty().then_some(now);
