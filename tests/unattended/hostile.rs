@@ -4,19 +4,26 @@
 //! supervisor has not grown.
 
 use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::house::{House, Plan};
+use crate::tree::Tree;
 use crate::{long, marker};
 
 /// SIGTERM, and until SIGKILL; then what a sweep may take.
 const GRACE: Duration = Duration::from_secs(10 + 2);
+/// What a machine that does other things may add.
+const BUSY: Duration = Duration::from_secs(6);
 
 /// A deed, and how its run ends.
 struct Case {
     name: &'static str,
+    /// For the shell that becomes the agent: what it starts before holds what the agent holds.
+    before: &'static str,
     steps: Value,
     outcome: &'static str,
 }
@@ -34,28 +41,44 @@ fn after_work(steps: &[Value]) -> Value {
     Value::Array([&work(), steps].concat())
 }
 
+/// Those that wait for something first: they take longest.
 fn cases() -> Vec<Case> {
     let shell = |script: &str| json!({"run": ["sh", "-c", script]});
-    let case = |name, steps, outcome| Case { name, steps, outcome };
+    let case = |name, steps, outcome| Case { name, before: ":", steps, outcome };
+    let holder =
+        |name, before| Case { name, before, steps: Value::Array(work().to_vec()), outcome: "success" };
     // Each ends by itself, whatever becomes of the test.
     let deaf = "setsid sh -c 'trap \"\" TERM INT HUP; sleep 60; sleep 60' >/dev/null 2>&1 &";
     let bomb = "for i in $(seq 200); do setsid sleep 60 >/dev/null 2>&1 & done";
-    let holder = "(setsid sleep 60 &) ; (trap '' TERM; sleep 60) >&2 & exec sleep 0.1";
     vec![
+        case("SIGTERM ignored", json!([{"ignore_sigterm": true}, {"hang": true}]), "timed-out"),
+        case("SIGTERM ignored by a child", before_work(&[shell(deaf)]), "success"),
+        holder(
+            "output held by a deaf grandchild",
+            r#"(setsid sh -c 'held=$(readlink /proc/$$/fd/1); echo "$held" >"$0"; trap "" TERM INT HUP; sleep 60; sleep 60' "$HELD" &)"#,
+        ),
+        case("silence", json!([{"hang": true}]), "timed-out"),
+        holder(
+            "output held by a grandchild",
+            r#"(setsid sh -c 'held=$(readlink /proc/$$/fd/1); echo "$held" >"$0"; exec sleep 60' "$HELD" &)"#,
+        ),
         case(
             "double fork",
             before_work(&[json!({"leave_child": {"setsid": true, "double_fork": true}})]),
             "success",
         ),
-        case("SIGTERM ignored by a child", before_work(&[shell(deaf)]), "success"),
-        case("SIGTERM ignored", json!([{"ignore_sigterm": true}, {"hang": true}]), "timed-out"),
-        case("200 children", before_work(&[shell(bomb)]), "success"),
         case(
-            "output held by a grandchild",
-            after_work(&[shell(&format!("{{ {holder}; }} >/dev/null 2>&1"))]),
+            "a child without the marker",
+            before_work(&[shell("env -i setsid sleep 60 >/dev/null 2>&1 &")]),
             "success",
         ),
-        case("silence", json!([{"hang": true}]), "timed-out"),
+        case("200 children", before_work(&[shell(bomb)]), "success"),
+        case("a flood", before_work(&[json!({"flood": {"bytes": 8 << 20, "line": 1000}})]), "success"),
+        case(
+            "a line of 10 MB",
+            before_work(&[json!({"flood": {"bytes": 10 << 20, "line": 10 << 20}})]),
+            "success",
+        ),
         case("exit 0 without a commit", json!([{"say": "Done."}, {"exit": 0}]), "agent-error"),
         case("a result without a commit", json!([{"say": "Done."}]), "no-change"),
         case("a commit, then exit 1", after_work(&[json!({"exit": 1})]), "agent-error"),
@@ -67,53 +90,122 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Runs all of them, each as an issue of its own; several at once.
-fn run_all(cases: &[Case]) {
-    let numbers: Vec<u64> = (1..=cases.len() as u64).collect();
-    let script = cases.iter().zip(&numbers).map(|(case, number)| (number.to_string(), case.steps.clone()));
-    let issues = numbers.iter().map(|number| json!({"number": number, "title": format!("Issue {number}"), "body": "Do it.", "labels": ["claude-ready"]}));
+/// What was seen of all runs.
+#[derive(Debug, Default)]
+struct Figures {
+    runs: usize,
+    processes: usize,
+    left: usize,
+    wrong: Vec<String>,
+    /// From the agent's end to that of the last process, and to that of the supervisor.
+    longest_sweep: Duration,
+    longest_end: Duration,
+    /// The supervisors' VmRSS and RssAnon at most, and what one grew by, in KiB.
+    resident: u64,
+    anonymous: u64,
+    growth: u64,
+}
+
+/// Runs all of them so often, each as an issue of its own; several at once.
+fn run_all(cases: &[Case], rounds: usize, figures: &Mutex<Figures>) {
+    let all: Vec<(u64, &Case)> = (1..).zip((0..rounds).flat_map(|_| cases)).collect();
+    let script = all.iter().map(|(number, case)| (number.to_string(), case.steps.clone()));
+    let issues = all.iter().map(|(number, _)| json!({"number": number, "title": format!("Issue {number}"), "body": "Do it.", "labels": ["claude-ready"]}));
     let plan = Plan { script: json!({"issues": Value::Object(script.collect())}), ..Plan::default() };
     let plan = Plan { issues: Value::Array(issues.collect()), ..plan };
     let house = House::new(&plan);
+    let held = house.text_of("held");
+    let arms = all.iter().map(|(number, case)| format!("{number}) {} ;;", case.before));
+    let script = format!(
+        "HELD=\"{held}.$CQ_ISSUE\"; case $CQ_ISSUE in {} esac; exec \"$@\"",
+        arms.collect::<String>()
+    );
     house.configure(|config| {
         config["queue"]["maxConcurrentIssues"] = json!(100);
         config["claude"]["maxInstances"] = json!(100);
         config["queue"]["timeoutMinutes"] = json!(0.1);
+        let command = config["agents"]["claude"]["command"].as_array_mut().unwrap();
+        command.splice(0..0, ["sh", "-c", script.as_str(), "agent"].map(Value::from));
     });
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..if rounds > 1 { 8 } else { 4 } {
             scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
-                    let at = cases.iter().position(|other| std::ptr::eq(other, case)).unwrap();
-                    one(&house, numbers[at], case);
+                while let Some((number, case)) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    one(&house, *number, case, figures);
                 }
             });
         }
     });
 }
 
-fn one(house: &House, number: u64, case: &Case) {
-    let began = Instant::now();
+fn one(house: &House, number: u64, case: &Case, figures: &Mutex<Figures>) {
+    let name = case.name;
     house.claim(number);
     let claim = marker(house, number);
-    house.cq("spawn").args(["--wait", &number.to_string()]).run().good();
+    let mut spawn = house.cq("spawn").args(["--wait", &number.to_string()]).start();
+    let began = Instant::now();
+    let (mut tree, mut first, mut most) = (Tree::default(), None, (0, 0));
+    while spawn.try_wait().unwrap().is_none() {
+        let run = house.record(number)["run"].clone();
+        let pid = |value: &Value| value.as_i64().and_then(|pid| i32::try_from(pid).ok());
+        if let (Some(supervisor), Some(agent)) = (pid(&run["supervisor"]["pid"]), pid(&run["pid"])) {
+            tree.look(supervisor, agent, &claim);
+            if let Some((rss, anonymous)) = memory(&run["supervisor"]["pid"]) {
+                first.get_or_insert(anonymous);
+                most = (most.0.max(rss), most.1.max(anonymous));
+            }
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "{name}: it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let ended = Instant::now();
+    let left = tree.left(&claim);
     let record = house.record(number);
-    assert_eq!(record["outcome"], case.outcome, "{}: {}", case.name, record["history"]);
-    assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "{}", case.name);
-    let ended = &record["run"]["ended_at"];
-    println!("{}: {} after {:?}, ended at {ended}", case.name, case.outcome, began.elapsed());
-    // The time that a run may take, its grace, and what a busy machine adds.
-    assert!(began.elapsed() < Duration::from_secs(6 + 30) + GRACE, "{}", case.name);
+    let agent_gone = tree.agent_gone.unwrap_or(ended);
+    let swept = tree.all_gone.unwrap_or(ended) - agent_gone;
+    let mut figures = figures.lock().unwrap();
+    figures.runs += 1;
+    figures.processes += tree.count();
+    figures.left += left.len();
+    if !left.is_empty() {
+        figures.wrong.push(format!("{name}: {left:?} are left"));
+    }
+    if record["outcome"] != case.outcome {
+        figures.wrong.push(format!("{name}: {}: {}", record["outcome"], record["history"]));
+    }
+    if swept > GRACE + BUSY {
+        figures.wrong.push(format!("{name}: swept for {swept:?}"));
+    }
+    let growth = most.1.saturating_sub(first.unwrap_or(most.1));
+    if growth > GROWTH {
+        figures.wrong.push(format!("{name}: the supervisor grew by {growth} KiB"));
+    }
+    if name.starts_with("output held") {
+        let held = fs::read_to_string(house.place(&format!("held.{number}"))).unwrap_or_default();
+        if !held.trim_end().ends_with(".stdout.jsonl") {
+            figures.wrong.push(format!("{name}: it holds '{held}', not the run's output"));
+        }
+    }
+    figures.longest_sweep = figures.longest_sweep.max(swept);
+    figures.longest_end = figures.longest_end.max(ended - agent_gone);
+    figures.resident = figures.resident.max(most.0);
+    figures.anonymous = figures.anonymous.max(most.1);
+    figures.growth = figures.growth.max(growth);
+    println!("{name}: {}, {} processes, swept in {swept:?}", record["outcome"], tree.count());
 }
 
 #[test]
 fn nothing_is_left_of_a_hostile_run() {
-    let rounds = if long() { 50 } else { 1 };
-    for round in 0..rounds {
-        println!("round {}", round + 1);
-        run_all(&cases());
+    let figures = Mutex::new(Figures::default());
+    for batch in 0..if long() { 9 } else { 1 } {
+        run_all(&cases(), if long() { 4 } else { 1 }, &figures);
+        println!("after batch {}: {:?}", batch + 1, figures.lock().unwrap());
     }
+    let figures = figures.into_inner().unwrap();
+    assert!(figures.wrong.is_empty() && figures.left == 0, "{figures:#?}");
+    // Who never saw a process cannot tell that none is left.
+    assert!(figures.processes > figures.runs + 200 && figures.anonymous > 0, "{figures:#?}");
 }
 
 /// What VmRSS and RssAnon of a process say, in KiB.

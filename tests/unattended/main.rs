@@ -15,6 +15,7 @@ mod support;
 mod hostile;
 mod killed;
 mod silence;
+mod tree;
 
 use serde_json::Value;
 
