@@ -107,8 +107,8 @@ fn a_pipeline_that_hangs_is_ended_and_never_runs_twice_at_once() {
 
     house.configure(|config| config["run"] = json!({"timeoutMinutes": 60}));
     let mut fleet = Orchestrator::start(&house, "second", &["--interval", "0.2"]);
-    // The pipeline that hangs is the first to start.
-    until("the turn of another", || (!fleet.exits("due").is_empty()).then_some(()));
+    // Those after it start later than the pipeline that hangs.
+    until("the turn of a later one", || (!fleet.exits("sync").is_empty()).then_some(()));
     let asked = Instant::now();
     fleet.signal(Signal::TERM);
     fleet.waits_for("another signal ends them at once");
