@@ -1,10 +1,12 @@
 //! The repository around the worktrees, before and after a run: what an agent changed there ends its run as
 //! `tampered` and is put back.
 //!
-//!     .cq/guard/lock                  held for each step below
-//!     .cq/guard/shared                the name of the copy in force, `copy-…`, beside it
-//!     .cq/guard/runs/INSTANCE/        the runs that are under way: the claim's token, what is that worktree's alone
-//!     .cq/guard/found.json            changes that were found, and put back, by somebody else than who is blamed
+//! ```text
+//! .cq/guard/lock                  held for each step below
+//! .cq/guard/shared                the name of the copy in force, `copy-…`, beside it
+//! .cq/guard/runs/INSTANCE/        the runs that are under way: the claim's token, what is that worktree's alone
+//! .cq/guard/found.json            changes that were found, and put back, by somebody else than who is blamed
+//! ```
 //!
 //! All worktrees share one `.git`, so several runs may be the cause of one change; no file says who wrote it. Rules:
 //! 1. A copy is only taken afresh while no run is under way. Then whatever is there is the owner's.
