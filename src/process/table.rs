@@ -66,9 +66,9 @@ pub(super) fn table() -> Vec<Entry> {
     pids().into_iter().flatten().filter_map(Entry::of).collect()
 }
 
-/// When a process was started, in clock ticks since boot; none if there is no such process.
+/// When a process was started, in clock ticks since boot; none if there is no such process, or it has ended.
 pub fn started(pid: u32) -> Option<u64> {
-    Entry::of(pid).map(|entry| entry.started)
+    Entry::of(pid).filter(|entry| !entry.ended()).map(|entry| entry.started)
 }
 
 /// What a process has used since its start.

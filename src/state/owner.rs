@@ -36,6 +36,12 @@ pub fn signal(noted: &Owner, signal: Signal) -> bool {
     here && process::signal_started(noted.pid, noted.started, signal)
 }
 
+/// Whether a noted process is known to have ended. Of another machine or another boot nothing is known.
+pub fn is_gone(noted: &Owner) -> bool {
+    let here = noted.host == host() && noted.boot_id == boot_id();
+    here && started(noted.pid) != Some(noted.started)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,8 +69,13 @@ mod tests {
         for other in &others {
             assert!(!signal(other, Signal::KILL), "{other:?}");
         }
-        assert!(running.wait(std::time::Duration::from_millis(50)).unwrap().is_none());
+        assert_eq!(others.each_ref().map(is_gone), [false, false, true]);
+        assert!(!is_gone(&owner) && running.wait(std::time::Duration::from_millis(50)).unwrap().is_none());
         assert!(signal(&owner, Signal::KILL));
+        // What nobody has taken leave of yet has ended all the same.
+        while !is_gone(&owner) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         assert!(running.wait(std::time::Duration::from_secs(10)).unwrap().is_some());
     }
 }

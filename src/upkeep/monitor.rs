@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rustix::process::Signal;
 
 use super::{mirror, questions};
 use crate::agent::evidence::Evidence;
@@ -21,6 +20,7 @@ use crate::state::owner;
 
 mod ahead;
 mod leftovers;
+mod supervisor;
 
 /// A claim whose claimant said nothing for this long has lost its claimant.
 const ORPHANED: TimeDelta = TimeDelta::seconds(60);
@@ -114,7 +114,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         // A burial may have begun a rest.
         let quiet = quiet || session.state.limit()?.is_some();
         let now = Now { wall: session.clock.now(), since_boot, boot: &boot, stopped, quiet };
-        let held = session.state.is_held(record.instance())?;
+        let held = supervisor::holds(session, &record)?;
         let needed = need(&record, held, now);
         if dry_run {
             return foretell(session, &record, needed, now, &mut output);
@@ -130,7 +130,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
             Need::Release => return release(session, &record),
             Need::Kill | Need::Burial => {
                 if needed == Need::Kill {
-                    kill_supervisor(session, &record);
+                    supervisor::kill(session, &record);
                 }
                 match bury(session, &record)? {
                     Some(record) => record,
@@ -269,23 +269,6 @@ fn bury(session: &Session, record: &Record) -> Result<Option<Record>> {
     let event = Event::about(&session.state, "buried", record.number).with("instance", record.instance());
     session.state.log(&event)?;
     Ok(Some(record))
-}
-
-/// Ends a supervisor that outlived its run's deadline, if the process is the very one that was noted.
-fn kill_supervisor(session: &Session, record: &Record) {
-    let Some(noted) = record.run.as_ref().and_then(|run| run.supervisor.as_ref()) else { return };
-    if !owner::signal(noted, Signal::KILL) {
-        return;
-    }
-    session
-        .note(&format!("issue #{}: its supervisor (pid {}) hung and was killed", record.number, noted.pid));
-    // The lock is free as soon as the kernel has closed its files.
-    for _ in 0..100 {
-        if matches!(session.state.is_held(record.instance()), Ok(false)) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[cfg(test)]

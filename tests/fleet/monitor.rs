@@ -115,6 +115,22 @@ fn while_the_fleet_rests_nothing_is_due() {
     }
 }
 
+/// As when what was killed had a child that was not its program yet: the tick does not pass by.
+#[test]
+fn a_lock_that_outlives_its_holder_for_a_moment_is_waited_for() {
+    let house = House::with_steps(&json!([{"hang": true}]));
+    house.work_detached(1);
+    kill_supervisor(&house, 1);
+    let lock = house.state_dir().join("instances/claude-instance-1.lock");
+    let lock = fs::File::options().write(true).open(lock).unwrap();
+    fs2::FileExt::lock_exclusive(&lock).unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        drop(lock);
+    });
+    house.cq("monitor").run().ends(0, "issue #1 had lost its supervisor; it is queued now");
+}
+
 /// Killed at any moment: the next tick does what is left, once.
 #[test]
 fn a_tick_that_is_killed_is_done_by_the_next() {

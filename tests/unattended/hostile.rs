@@ -49,7 +49,7 @@ fn cases() -> Vec<Case> {
         |name, before| Case { name, before, steps: Value::Array(work().to_vec()), outcome: "success" };
     // Each ends by itself, whatever becomes of the test.
     let deaf = "setsid sh -c 'trap \"\" TERM INT HUP; sleep 60; sleep 60' >/dev/null 2>&1 &";
-    let bomb = "for i in $(seq 200); do setsid sleep 60 >/dev/null 2>&1 & done";
+    let bomb = "for i in $(seq 200); do setsid sleep 60 >/dev/null 2>&1 & done; sleep 0.5";
     vec![
         case("SIGTERM ignored", json!([{"ignore_sigterm": true}, {"hang": true}]), "timed-out"),
         case("SIGTERM ignored by a child", before_work(&[shell(deaf)]), "success"),
@@ -181,6 +181,9 @@ fn one(house: &House, number: u64, case: &Case, figures: &Mutex<Figures>) {
     if growth > GROWTH {
         figures.wrong.push(format!("{name}: the supervisor grew by {growth} KiB"));
     }
+    if name == "200 children" && tree.count() < 200 {
+        figures.wrong.push(format!("{name}: only {} processes were seen", tree.count()));
+    }
     if name.starts_with("output held") {
         let held = fs::read_to_string(house.place(&format!("held.{number}"))).unwrap_or_default();
         if !held.trim_end().ends_with(".stdout.jsonl") {
@@ -205,7 +208,7 @@ fn nothing_is_left_of_a_hostile_run() {
     let figures = figures.into_inner().unwrap();
     assert!(figures.wrong.is_empty() && figures.left == 0, "{figures:#?}");
     // Who never saw a process cannot tell that none is left.
-    assert!(figures.processes > figures.runs + 200 && figures.anonymous > 0, "{figures:#?}");
+    assert!(figures.processes > figures.runs && figures.anonymous > 0, "{figures:#?}");
 }
 
 /// What VmRSS and RssAnon of a process say, in KiB.

@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::support::skip::skip;
 use crate::support::wait::until;
 use crate::{House, long, marker};
 
@@ -90,43 +91,127 @@ fn named(house: &House, names: &[&str]) -> Vec<i32> {
     pids
 }
 
-/// The moment is drawn from all that a run takes; what its agents did is counted where it cannot be forgotten.
+/// An agent that notes each start where it cannot be forgotten, and whether another one is at work.
+fn counted() -> House {
+    // Two at once on one worktree would find each other's lock.
+    let alone = "echo $CQ_ATTEMPT >>../../../starts; \
+        flock -n -E 99 ../alone sleep 0.15; test $? != 99 || echo twice >>../../../twice";
+    House::with_steps(&json!([
+        {"say": "I begin."}, {"run": ["sh", "-c", alone]}, {"append": {"path": "new.txt", "content": "x\n"}},
+        {"commit": "Add a file"},
+    ]))
+}
+
+/// After a supervisor's death: one cq-monitor, and nothing runs that nobody knows of; then the queue goes on, to one
+/// pull request. Each attempt had one agent at most, and what each said is in the log.
+fn converges(house: &House, context: &str) {
+    let claim = marker(house, 1);
+    house.shell("cq-monitor >/dev/null").run();
+    let record = house.record(1);
+    let status = record["status"].as_str().unwrap();
+    assert!(["queued", "testing", "pr-ready"].contains(&status), "{context}: {record}");
+    if status == "queued" {
+        assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "{context}");
+    }
+    house.shell("cq-monitor | cq-spawn --wait | cq-gate | cq-pr").at(LATER).run();
+    let record = house.record(1);
+    assert_eq!(record["status"], "pr-ready", "{context}: {record}");
+    assert_eq!(house.lab.pulls().len(), 1, "{context}");
+    assert!(!house.clone().join("twice").exists(), "{context}: two agents at once");
+    let starts = fs::read_to_string(house.clone().join("starts")).unwrap();
+    let starts: Vec<&str> = starts.lines().collect();
+    let attempts: std::collections::BTreeSet<&&str> = starts.iter().collect();
+    assert_eq!(starts.len(), attempts.len(), "{context}: an attempt had two agents: {starts:?}");
+    let said = house.log(1).matches("I begin.").count();
+    assert!(said >= starts.len(), "{context}: {said} of {starts:?} are in the log");
+}
+
+/// The moment is drawn from all that a run takes.
 #[test]
 fn a_supervisor_killed_at_any_moment_leaves_one_run_and_a_state_that_converges() {
-    let times = if long() { 100 } else { 6 };
+    let times = if long() { 100 } else { 4 };
     let mut before = std::collections::BTreeMap::new();
     for time in 0..times {
-        // Two at once on one worktree would find each other's lock.
-        let alone = "flock -n -E 99 ../alone sleep 0.15; test $? != 99 || echo twice >>../../../twice";
-        let house = House::with_steps(&json!([
-            {"say": "I begin."}, {"run": ["sh", "-c", alone]}, {"append": {"path": "new.txt", "content": "x\n"}},
-            {"commit": "Add a file"},
-        ]));
+        let house = counted();
         house.claim(1);
         let mut spawn = house.cq("spawn").args(["1"]).start();
         let moment = std::time::Duration::from_micros(fastrand::u64(0..1_200_000));
         std::thread::sleep(moment);
-        for pid in named(&house, &["cq-supervise"]) {
-            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        let supervisors = named(&house, &["cq-supervise"]);
+        for pid in &supervisors {
+            let _ = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
         }
         spawn.wait().unwrap();
-        // What it had started besides the agent goes on to its end.
-        until("cq-gate and cq-pr", || named(&house, &["cq-gate", "cq-pr"]).is_empty().then_some(()));
-        let claim = marker(&house, 1);
-        *before.entry(house.status(1)).or_insert(0) += 1;
-        house.shell("cq-monitor >/dev/null").run();
-        let record = house.record(1);
-        let status = record["status"].as_str().unwrap();
-        assert!(["queued", "testing", "pr-ready"].contains(&status), "{time}, {moment:?}: {record}");
-        if status == "queued" {
-            assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "{time}, {moment:?}");
-        }
-        house.shell("cq-monitor | cq-spawn --wait | cq-gate | cq-pr").at(LATER).run();
-        assert_eq!(house.status(1), "pr-ready", "{time}, {moment:?}: {}", house.record(1));
-        assert_eq!(house.lab.pulls().len(), 1);
-        assert!(!house.clone().join("twice").exists(), "{time}, {moment:?}: two agents at once");
+        // What it had started besides the agent goes on to its end; so does a supervisor that was not there yet.
+        let busy = ["cq-supervise", "cq-gate", "cq-pr"];
+        until("the end of what goes on", || named(&house, &busy).is_empty().then_some(()));
+        *before.entry((!supervisors.is_empty(), house.status(1))).or_insert(0) += 1;
+        converges(&house, &format!("{time}, {moment:?}"));
     }
-    println!("killed while the record was: {before:?}");
+    println!("whether one was there to be killed, and what the record was then: {before:?}");
+}
+
+/// What a supervisor does to files, processes and locks: at each of these it is killed.
+const DEEDS: &str = "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,fsync,fdatasync,ftruncate,\
+    write,clone,clone3,vfork,kill,pidfd_send_signal,flock,exit_group";
+
+/// Runs cq-supervise, killed at a deed: the so-manieth of its kind. Gives its deeds, and whether it died at the last.
+fn supervised(house: &House, kill: Option<(&str, usize)>) -> (Vec<String>, bool) {
+    let trace = house.text_of("trace");
+    let traced = format!("trace={DEEDS}");
+    let mut arguments =
+        vec!["-q".to_owned(), "-y".to_owned(), "-o".to_owned(), trace.clone(), "-e".to_owned(), traced];
+    if let Some((kind, which)) = kill {
+        arguments.extend(["-e".to_owned(), format!("inject={kind}:signal=KILL:when={which}")]);
+    }
+    arguments.extend(["cq-supervise", "claude-instance-1"].map(str::to_owned));
+    house.program("strace").args(arguments).run();
+    let trace = fs::read_to_string(trace).unwrap();
+    let deeds = trace.lines().filter(|line| !line.starts_with(['+', '-']));
+    (deeds.map(str::to_owned).collect(), trace.contains("+++ killed by SIGKILL"))
+}
+
+fn kind(deed: &str) -> &str {
+    deed.split('(').next().unwrap()
+}
+
+/// A deed without the house's name, and not longer than a line.
+fn plainly(deed: &str) -> String {
+    let inside =
+        deed.split("/clone").map(|part| part.rsplit_once("/tmp/cq ").map_or(part, |(before, _)| before));
+    inside.collect::<String>().chars().take(110).collect()
+}
+
+#[test]
+fn a_supervisor_killed_at_each_of_its_deeds_leaves_a_state_that_converges() {
+    let probe = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        skip("killed::at_each_of_its_deeds", "strace is not here, or may not trace");
+        return;
+    }
+    let house = counted();
+    house.claim(1);
+    let (all, _) = supervised(&house, None);
+    converges(&house, "not killed");
+    assert!(all.len() > 100, "{} deeds were seen", all.len());
+    // Each in turn, or some from all over the run.
+    let times = if long() { all.len() } else { 8 };
+    let within = |part: usize| (part * all.len() + fastrand::usize(0..all.len())) / times;
+    let chosen: Vec<usize> = (0..times).map(within).collect();
+    let mut killed = 0;
+    for at in &chosen {
+        let which = all[..=*at].iter().filter(|deed| kind(deed) == kind(&all[*at])).count();
+        let house = counted();
+        house.claim(1);
+        let (deeds, died) = supervised(&house, Some((kind(&all[*at]), which)));
+        killed += usize::from(died);
+        let last = plainly(deeds.last().unwrap());
+        println!("{at}: {} at {last}", if died { "killed" } else { "went on" });
+        converges(&house, &format!("killed at {at} of {}: {last}", all.len()));
+    }
+    println!("{killed} of {} were killed, of {} deeds", chosen.len(), all.len());
+    // What depends on time is not always as often.
+    assert!(killed * 10 >= chosen.len() * 8, "{killed} of {chosen:?} were killed");
 }
 
 /// Numbers of processes are used again: one that only has the number is not touched, neither as a supervisor nor as an
