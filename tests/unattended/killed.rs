@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::skip::skip;
 use crate::support::wait::until;
-use crate::{House, long, marker};
+use crate::{House, long, marker, why};
 
 const LATER: &str = "2199-01-01T00:00:00Z";
 
@@ -182,11 +182,25 @@ fn plainly(deed: &str) -> String {
     inside.collect::<String>().chars().take(110).collect()
 }
 
+/// Whether a supervisor can be killed at a deed here.
+fn may_trace(test: &str) -> bool {
+    let probe = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).status();
+    let may = probe.is_ok_and(|status| status.success());
+    if !may {
+        skip(test, "strace is not here, or may not trace");
+    }
+    may
+}
+
+/// Which deed of its kind this one is.
+fn which(all: &[String], at: usize) -> (&str, usize) {
+    let kind_of = kind(&all[at]);
+    (kind_of, all[..=at].iter().filter(|deed| kind(deed) == kind_of).count())
+}
+
 #[test]
 fn a_supervisor_killed_at_each_of_its_deeds_leaves_a_state_that_converges() {
-    let probe = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).status();
-    if !probe.is_ok_and(|status| status.success()) {
-        skip("killed::at_each_of_its_deeds", "strace is not here, or may not trace");
+    if !may_trace("killed::at_each_of_its_deeds") {
         return;
     }
     let house = counted();
@@ -200,10 +214,9 @@ fn a_supervisor_killed_at_each_of_its_deeds_leaves_a_state_that_converges() {
     let chosen: Vec<usize> = (0..times).map(within).collect();
     let mut killed = 0;
     for at in &chosen {
-        let which = all[..=*at].iter().filter(|deed| kind(deed) == kind(&all[*at])).count();
         let house = counted();
         house.claim(1);
-        let (deeds, died) = supervised(&house, Some((kind(&all[*at]), which)));
+        let (deeds, died) = supervised(&house, Some(which(&all, *at)));
         killed += usize::from(died);
         let last = plainly(deeds.last().unwrap());
         println!("{at}: {} at {last}", if died { "killed" } else { "went on" });
@@ -212,6 +225,44 @@ fn a_supervisor_killed_at_each_of_its_deeds_leaves_a_state_that_converges() {
     println!("{killed} of {} were killed, of {} deeds", chosen.len(), all.len());
     // What depends on time is not always as often.
     assert!(killed * 10 >= chosen.len() * 8, "{killed} of {chosen:?} were killed");
+}
+
+/// From the moment at which it is found: whoever ends the run comes to the same verdict, and all is put back.
+#[test]
+fn a_supervisor_killed_while_it_puts_back_leaves_the_verdict() {
+    if !may_trace("killed::while_it_puts_back") {
+        return;
+    }
+    let plant = "echo '#!/bin/sh' >\"$0\"; chmod +x \"$0\"";
+    let planted = || {
+        let house = House::usual();
+        let hook = house.clone().join(".git/hooks/post-commit").display().to_string();
+        let script = json!({"default": [{"run": ["sh", "-c", plant, hook]}, {"say": "Done."}]});
+        fs::write(house.place("script.json"), script.to_string()).unwrap();
+        house.claim(1);
+        house
+    };
+    let (all, _) = supervised(&planted(), None);
+    let noted = all.iter().position(|deed| deed.starts_with("rename") && deed.contains("found.json"));
+    let last: Vec<usize> = (noted.unwrap()..all.len()).collect();
+    assert!(last.len() > 10, "{last:?} of {all:#?}");
+    for at in last.iter().copied().filter(|_| long() || fastrand::usize(0..last.len()) < 8) {
+        let house = planted();
+        let (deeds, died) = supervised(&house, Some(which(&all, at)));
+        house.cq("monitor").run();
+        let context = format!("{at} of {}: {died} {}", all.len(), plainly(deeds.last().unwrap()));
+        println!("killed at {context}");
+        let record = house.record(1);
+        let verdict = (&record["status"], &record["outcome"]);
+        assert_eq!(verdict, (&json!("failed"), &json!("tampered")), "{context}: {record}");
+        assert!(why(&record).contains("hooks/post-commit"), "{context}: {}", why(&record));
+        assert!(!house.clone().join(".git/hooks/post-commit").exists(), "{context}");
+        // Whoever begins next is not blamed for it.
+        fs::write(house.place("script.json"), json!({"default": [{"say": "No."}]}).to_string()).unwrap();
+        house.cq("claim").args(["--retry", "1"]).run().good();
+        house.cq("spawn").args(["--wait", "1"]).run();
+        assert_eq!(house.record(1)["outcome"], "no-change", "{context}: {}", house.record(1));
+    }
 }
 
 /// Numbers of processes are used again: one that only has the number is not touched, neither as a supervisor nor as an

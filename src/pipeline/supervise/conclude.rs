@@ -109,6 +109,10 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     });
     group.as_ref().map(Group::remove);
     let ended = ended?;
+    // What could not be forgotten is when the instance's next run begins.
+    if let Err(error) = workspace::guard::close(session, record) {
+        session.complain(&error);
+    }
     allowance::book(session, &ended);
     if rest.is_some() {
         let event = Event::about(&session.state, "fleet-rests", record.number).with("why", why);

@@ -5,7 +5,7 @@
 //! .cq/guard/lock                  held for each step below
 //! .cq/guard/shared                the name of the copy in force, `copy-…`, beside it
 //! .cq/guard/runs/INSTANCE/        the runs that are under way: the claim's token, what is that worktree's alone
-//! .cq/guard/found.json            changes that were found, and put back, by somebody else than who is blamed
+//! .cq/guard/found.json            changes that were found, and who is to be blamed when its run ends
 //! ```
 //!
 //! All worktrees share one `.git`, so several runs may be the cause of one change; no file says who wrote it. Rules:
@@ -14,7 +14,9 @@
 //!    blamed, and the others find the repository as it was. Whoever changes it again is found again.
 //! 3. A run that begins compares too: what it finds it cannot have done. It puts that back, and of the runs that
 //!    were under way the first to end is blamed; if there was one only, that is the culprit.
-//! 4. What the owner may do at the same time is no change (see `git::tamper`), and goes into the copy.
+//! 4. What was found is noted before it is put back, and forgotten when the record says so: whoever ends a run whose
+//!    supervisor was killed meanwhile comes to the same verdict.
+//! 5. What the owner may do at the same time is no change (see `git::tamper`), and goes into the copy.
 //!
 //! Where blaming the wrong one of several would hurt, `workspace.isolation: clone` keeps them apart.
 
@@ -34,6 +36,8 @@ use crate::state::{durable, lock, make_private};
 /// What is one worktree's alone: its pointer to its administrative folder, and that one's pointer back.
 const POINTER: &str = ".git";
 const GIT_DIR: &str = "gitdir";
+/// Of a run's traces: whose they are. Written last and removed first.
+const TOKEN: &str = "token";
 /// How long a run waits for its turn: a whole fleet may begin, or end, at once.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -48,7 +52,7 @@ pub(crate) struct Tampered {
     pub(crate) restored: bool,
 }
 
-/// A change that a beginning run found, and who may have made it.
+/// Changes that were found, and who may have made them.
 #[derive(Debug, Serialize, Deserialize)]
 struct Found {
     changes: Vec<String>,
@@ -87,38 +91,29 @@ pub(crate) fn begin(session: &Session, record: &Record, ready: &Ready) -> Result
         guard.write_found(&[])?;
     }
     guard.copy_afresh()?;
+    guard.forget(record)?;
     let run = guard.run(&claim.instance);
-    if run.symlink_metadata().is_ok() {
-        std::fs::remove_dir_all(&run)
-            .or_fail(Kind::CannotWrite, || format!("cannot empty '{}'", run.display()))?;
-    }
     make_private(&run)?;
     for (root, file) in own(&ready.paths, &ready.worktree.git_dir) {
         tamper::keep(&Snapshot::of_files(root, &[file])?, root, &run)?;
     }
-    durable::replace_cheaply(&run.join("token"), claim.token.as_bytes())
+    durable::replace_cheaply(&run.join(TOKEN), claim.token.as_bytes())
 }
 
-/// Compares after a run whose processes are gone, puts back what was changed, and says what that was. A second time
-/// there is nothing to compare.
+/// Compares after a run whose processes are gone, puts back what was changed, and says what that was; the same each
+/// time, until it is [closed](close).
 pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>> {
     let (guard, _lock) = Guard::enter(session)?;
     let claim = record.claimed()?;
     let run = guard.run(&claim.instance);
-    if durable::read(&run.join("token"))?.as_deref() != Some(claim.token.as_str()) {
+    if durable::read(&run.join(TOKEN))?.as_deref() != Some(claim.token.as_str()) {
         return Ok(None);
     }
     let paths = Paths::of(session, record)?;
-    let kept = Guard::kept(record, &paths, "tampered")?;
-    let mut found = Tampered { changes: Vec::new(), kept, restored: true };
-    let mut add = |changes: &[Change], restored: bool| {
-        found.changes.extend(changes.iter().map(ToString::to_string));
-        found.restored &= restored;
-    };
     if let Some(copy) = guard.copy()? {
         let changes = guard.compare(&copy, &Snapshot::read(&guard.common_dir)?)?;
-        let restored = tamper::put_back(&changes, &guard.common_dir, &copy, &found.kept)?;
-        add(&changes, restored);
+        let common_dir = guard.common_dir.clone();
+        guard.blame(record, &paths, &changes, |kept| tamper::put_back(&changes, &common_dir, &copy, kept))?;
         guard.copy_afresh()?;
     }
     if let Some(git_dir) = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(Path::new) {
@@ -131,23 +126,26 @@ pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>
             let is = if there { Snapshot::of_files(root, &[file])? } else { Snapshot::default() };
             let changes =
                 tamper::changes(&Snapshot::of_files(&run, &[file])?, &is, |_, _| Ok(Settings::default()))?;
-            let restored = there && tamper::put_back(&changes, root, &run, &found.kept)?;
-            add(&changes, restored || changes.is_empty());
+            guard.blame(record, &paths, &changes, |kept| {
+                Ok(there && tamper::put_back(&changes, root, &run, kept)?)
+            })?;
         }
     }
-    let (mine, others): (Vec<_>, Vec<_>) =
-        guard.found()?.into_iter().partition(|found| found.suspects.contains(&claim.token));
-    if !mine.is_empty() {
-        guard.write_found(&others)?;
-    }
-    for earlier in mine {
-        found.changes.extend(earlier.changes);
-        found.restored &= earlier.restored;
-        found.kept = earlier.kept;
-    }
-    std::fs::remove_dir_all(&run)
-        .or_fail(Kind::CannotWrite, || format!("cannot remove '{}'", run.display()))?;
-    Ok((!found.changes.is_empty()).then_some(found))
+    let mine = guard.found()?.into_iter().filter(|found| found.suspects.contains(&claim.token));
+    Ok(mine.fold(None, |so_far: Option<Tampered>, found| {
+        let before = so_far.unwrap_or(Tampered { changes: Vec::new(), kept: PathBuf::new(), restored: true });
+        Some(Tampered {
+            changes: [before.changes, found.changes].concat(),
+            kept: found.kept,
+            restored: before.restored && found.restored,
+        })
+    }))
+}
+
+/// Forgets a run that has ended, with what was found of it: the record says it now.
+pub(crate) fn close(session: &Session, record: &Record) -> Result<()> {
+    let (guard, _lock) = Guard::enter(session)?;
+    guard.forget(record)
 }
 
 /// What is one run's alone: the folder and the file in it. A clone's `.git` is the agent's own.
@@ -156,6 +154,17 @@ fn own<'p>(paths: &'p Paths, git_dir: &'p Path) -> Vec<(&'p Path, &'static str)>
         return Vec::new();
     }
     vec![(&paths.worktree, POINTER), (git_dir, GIT_DIR)]
+}
+
+/// Removes the traces of a run. First what makes them count: half of them would look like a change.
+fn remove(run: &Path) -> Result<()> {
+    durable::remove(&run.join(TOKEN))?;
+    match std::fs::remove_dir_all(run) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).or_fail(Kind::CannotWrite, || format!("cannot remove '{}'", run.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl<'s> Guard<'s> {
@@ -172,6 +181,41 @@ impl<'s> Guard<'s> {
 
     fn run(&self, instance: &str) -> PathBuf {
         self.folder.join("runs").join(instance)
+    }
+
+    /// Forgets the runs of a claim that ended, and what was found of them.
+    fn forget(&self, record: &Record) -> Result<()> {
+        let claim = record.claimed()?;
+        let mut all = self.found()?;
+        all.retain(|found| !found.suspects.contains(&claim.token));
+        self.write_found(&all)?;
+        remove(&self.run(&claim.instance))
+    }
+
+    /// Notes what a run changed, then puts it back.
+    fn blame(
+        &self,
+        record: &Record,
+        paths: &Paths,
+        changes: &[Change],
+        put_back: impl FnOnce(&Path) -> Result<bool>,
+    ) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let kept = Self::kept(record, paths, "tampered")?;
+        let suspects = vec![record.claimed()?.token.clone()];
+        let changes = changes.iter().map(ToString::to_string).collect();
+        let mut all = self.found()?;
+        // Until it is known: who is killed meanwhile leaves it half done.
+        all.push(Found { changes, kept: kept.clone(), restored: false, suspects });
+        self.write_found(&all)?;
+        let restored = put_back(&kept)?;
+        if let Some(last) = all.last_mut().filter(|_| restored) {
+            last.restored = true;
+            self.write_found(&all)?;
+        }
+        Ok(())
     }
 
     /// A new folder among the raw logs for what is put out of the way.
@@ -197,7 +241,7 @@ impl<'s> Guard<'s> {
             if name == instance {
                 continue;
             }
-            let token = durable::read(&runs.join(&name).join("token"))?.unwrap_or_default();
+            let token = durable::read(&runs.join(&name).join(TOKEN))?.unwrap_or_default();
             let in_progress = |record: &&Record| {
                 record.status == Some(Status::InProgress)
                     && record.claim.as_ref().is_some_and(|claim| claim.token == token)
@@ -205,7 +249,7 @@ impl<'s> Guard<'s> {
             if records.iter().any(|record| in_progress(&record)) || self.session.state.is_held(&name)? {
                 tokens.push(token);
             } else {
-                let _ = std::fs::remove_dir_all(runs.join(&name));
+                let _ = remove(&runs.join(&name));
             }
         }
         Ok(tokens)
