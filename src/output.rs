@@ -84,11 +84,13 @@ pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Writes a line to stderr, made safe for a terminal. Nothing can be done about a failure.
+/// Writes a line to stderr, made safe for a terminal, and in one piece: the commands of a pipeline share it. Nothing can
+/// be done about a failure.
 pub fn say(line: &str) {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "{}", sanitize::lines(line));
+    let line = format!("{}\n", sanitize::lines(line));
+    let _ = stderr.write_all(line.as_bytes());
 }
 
 /// The rows of one command.

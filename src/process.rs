@@ -276,6 +276,16 @@ pub fn hide() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
+/// From now on this process is told to end when the one that started it does.
+pub fn end_with_parent() {
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+}
+
+/// The process that started this one, or that adopted it since.
+pub fn parent() -> Option<u32> {
+    rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+}
+
 /// Takes what this process has as stdin out of its place, so that dropping the result closes it.
 pub fn take_stdin() -> Result<File> {
     use std::os::fd::AsFd;

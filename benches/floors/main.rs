@@ -13,6 +13,7 @@
 )]
 
 mod fetch;
+mod memory;
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -43,6 +44,11 @@ fn main() {
     {
         return note_the_time(Path::new(file));
     }
+    if let [_, role, file] = arguments.as_slice()
+        && role == "be-quiet-then-flood"
+    {
+        return memory::be_quiet_then_flood(Path::new(file));
+    }
     let built = option_env!("CARGO_BIN_EXE_cq").and_then(|file| Path::new(file).parent().map(Path::to_owned));
     let Some(bin) = std::env::var_os("CQ_BENCH_BIN").map(PathBuf::from).or(built) else {
         eprintln!("floors: CQ_BENCH_BIN must name the folder of the binaries; scripts/bench does that");
@@ -60,6 +66,7 @@ fn main() {
     bench.many_claims();
     bench.status();
     bench.spawn();
+    bench.memory();
     bench.fetch();
     bench.print();
     let _ = fs::remove_dir_all(base);

@@ -25,6 +25,7 @@ mod logs;
 pub mod manual;
 mod monitor;
 mod pr;
+mod prepare;
 mod run;
 mod spawn;
 mod status;
@@ -44,6 +45,7 @@ pub use lab::Lab;
 pub use logs::Logs;
 pub use monitor::Monitor;
 pub use pr::Pr;
+pub use prepare::Prepare;
 pub use run::Run;
 pub use spawn::Spawn;
 pub use status::Status;
@@ -78,7 +80,7 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 18] = [
+pub const PAGES: [&Page; 19] = [
     &umbrella::PAGE,
     &init::PAGE,
     &doctor::PAGE,
@@ -86,6 +88,7 @@ pub const PAGES: [&Page; 18] = [
     &webhook::PAGE,
     &claim::PAGE,
     &spawn::PAGE,
+    &prepare::PAGE,
     &supervise::PAGE,
     &gate::PAGE,
     &pr::PAGE,

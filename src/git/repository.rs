@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Git, LOCAL_DEADLINE, complaint};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::process::Finished;
@@ -19,7 +21,7 @@ pub struct Repository {
 }
 
 /// A linked worktree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worktree {
     /// Its folder.
     pub path: PathBuf,

@@ -1,9 +1,11 @@
 //! The pipeline: one file per command, each with its whole story, in the order a record meets them.
 
+mod children;
 pub mod claim;
 pub mod cleanup;
 pub mod fetch;
 pub mod gate;
+pub mod prepare;
 pub mod pull_request;
 mod rescue;
 pub mod spawn;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::children;
 use super::workspace::{Paths, private_file};
 use crate::agent::profile::Agent;
 use crate::clock::stamp;
@@ -227,34 +228,22 @@ fn follow(supervisor: Started, wait: bool) -> Result<Record> {
         Some(record) if !wait || record.status != Some(Status::InProgress) => Ok(record),
         _ => {
             let finished = running.wait(Duration::from_secs(10))?;
-            let kind = finished.map_or(Kind::Internal, |finished| kind_of(finished.exit));
-            let (complaint, hint) = complaint(&log, log_begins);
-            let hint = hint.unwrap_or_else(|| format!("the supervisor's log is '{}'", log.display()));
-            Err(Error::new(kind, format!("issue #{number}: {complaint}")).hint(hint))
+            let exit = finished.map_or(-1, |finished| finished.exit);
+            let silent = || Error::new(children::kind_of(exit), "the supervisor ended without a word");
+            let error = children::complaint(&said_since(&log, log_begins), exit).unwrap_or_else(silent);
+            let hint =
+                error.hint.clone().unwrap_or_else(|| format!("the supervisor's log is '{}'", log.display()));
+            Err(Error::new(error.kind, format!("issue #{number}: {error}")).hint(hint))
         }
     }
 }
 
-fn kind_of(exit: i32) -> Kind {
-    let known = Kind::ALL.iter().map(|(kind, _)| *kind).find(|kind| i32::from(kind.status()) == exit);
-    known.unwrap_or(Kind::Internal)
-}
-
-/// What a supervisor wrote since it was started, and its hint.
-fn complaint(log: &Path, begins: u64) -> (String, Option<String>) {
+/// What a supervisor wrote since it was started.
+fn said_since(log: &Path, begins: u64) -> String {
     let mut text = String::new();
     let read = File::open(log).and_then(|mut file| {
         file.seek(SeekFrom::Start(begins))?;
         file.take(64 << 10).read_to_string(&mut text)
     });
-    let hint = text.lines().rev().find_map(|line| line.strip_prefix("hint: ")).map(str::to_owned);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with("hint: "))
-        .map(|line| line.trim_start_matches("cq-supervise: "))
-        .collect();
-    match read {
-        Ok(_) if !lines.is_empty() => (lines.join("; "), hint),
-        _ => ("the supervisor ended without a word".to_owned(), None),
-    }
+    if read.is_ok() { text } else { String::new() }
 }

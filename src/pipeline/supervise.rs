@@ -1,6 +1,6 @@
 //! `cq-supervise`: one agent from start to end.
 //!
-//! The supervisor is the agent's parent and holds the instance's lock. It makes the workspace, starts the agent
+//! The supervisor is the agent's parent and holds the instance's lock. It has the workspace made, starts the agent
 //! with its output going to files, follows those files, and ends the run: on exit, on a result that is not
 //! followed by one, when the time is up, when the claim is lost, when it is told to. Then it ends every process
 //! of the run that is left, and decides from the evidence what comes next.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::welcome;
+use super::prepare;
 use super::workspace::{self, Ready};
 use crate::agent::budget;
 use crate::agent::evidence::Evidence;
@@ -26,7 +26,7 @@ use crate::process::{self, Program};
 use crate::record::{Liveness, Record, Run, Status};
 use crate::sandbox::Tier;
 use crate::session::Session;
-use crate::state::owner;
+use crate::state::{lock, owner};
 
 mod allowance;
 mod conclude;
@@ -70,9 +70,8 @@ pub fn run(
     };
     let record = of_instance(session, instance)?;
     let record = match record.status {
-        Some(Status::Queued) => {
-            attempt(session, &record, agent).inspect_err(|_| allowance::give_back(session, &record))?
-        }
+        Some(Status::Queued) => attempt(session, &record, &guard, agent)
+            .inspect_err(|_| allowance::give_back(session, &record))?,
         Some(Status::Testing) => record,
         status => {
             let status = status.map_or("unclaimed", Status::name);
@@ -99,7 +98,7 @@ fn tell(session: &Session, record: &Record) -> Result<()> {
 }
 
 /// The record that an instance works on.
-fn of_instance(session: &Session, instance: &str) -> Result<Record> {
+pub(super) fn of_instance(session: &Session, instance: &str) -> Result<Record> {
     let records = session.state.in_flight(|error| session.complain(&error))?;
     let mine =
         |record: &Record| record.instance() == instance && !record.status.is_some_and(Status::is_final);
@@ -129,13 +128,12 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 }
 
 /// One attempt: workspace, agent, end.
-fn attempt(session: &Session, record: &Record, asked: Option<&str>) -> Result<Record> {
+fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option<&str>) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let agent = Agent::for_record(&session.loaded.config, record, asked)?;
     let tier = confine::choose(session)?;
     allowance::ask(session, record, &agent)?;
-    let ready = workspace::prepare(session, record, &agent)?;
-    welcome::refuse_unless(session, &ready.base_sha)?;
+    let ready = prepare::ask(session, record, lock, asked)?;
     let means = Means::find(session, record, &agent, &ready, &tier)?;
     let told = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {

@@ -258,10 +258,8 @@ pub fn complain(command: &str, error: &Error, redactor: &Redactor) {
     if error.kind == Kind::ClosedPipe {
         return;
     }
-    output::say(&redactor.redact(&format!("{command}: {error}")));
-    if let Some(hint) = &error.hint {
-        output::say(&redactor.redact(&format!("hint: {hint}")));
-    }
+    let hint = error.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    output::say(&redactor.redact(&format!("{command}: {error}{hint}")));
 }
 
 /// The machine's clock, or the one that `CQ_NOW` sets.

@@ -129,6 +129,12 @@ impl Guard {
         self.file
     }
 
+    /// Lets a child hold it too, as its stdin: it is free when neither is left.
+    pub fn share(&self) -> Result<File> {
+        let shared = self.file.try_clone();
+        shared.or_fail(Kind::Internal, || format!("cannot share '{}'", self.path.display()))
+    }
+
     /// Takes over a lock that a parent passed as stdin; none if `file` is not that lock, or is not held.
     pub fn inherited(file: File, path: &Path) -> Result<Option<Self>> {
         use std::os::unix::fs::MetadataExt;

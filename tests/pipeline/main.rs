@@ -26,6 +26,7 @@ mod mirror;
 mod network;
 mod outcomes;
 mod pipes;
+mod prepare;
 mod recovery;
 mod refusals;
 mod stop;

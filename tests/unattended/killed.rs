@@ -137,13 +137,15 @@ fn a_supervisor_killed_at_any_moment_leaves_one_run_and_a_state_that_converges()
         let mut spawn = house.cq("spawn").args(["1"]).start();
         let moment = std::time::Duration::from_micros(fastrand::u64(0..1_200_000));
         std::thread::sleep(moment);
-        let supervisors = named(&house, &["cq-supervise"]);
+        // Or what makes the workspace for it.
+        let victim = if time % 4 == 0 { "cq-prepare" } else { "cq-supervise" };
+        let supervisors = named(&house, &[victim]);
         for pid in &supervisors {
             let _ = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
         }
         spawn.wait().unwrap();
         // What it had started besides the agent goes on to its end; so does a supervisor that was not there yet.
-        let busy = ["cq-supervise", "cq-gate", "cq-pr"];
+        let busy = ["cq-supervise", "cq-prepare", "cq-gate", "cq-pr"];
         until("the end of what goes on", || named(&house, &busy).is_empty().then_some(()));
         *before.entry((!supervisors.is_empty(), house.status(1))).or_insert(0) += 1;
         converges(&house, &format!("{time}, {moment:?}"));
@@ -219,6 +221,7 @@ fn a_supervisor_killed_at_each_of_its_deeds_leaves_a_state_that_converges() {
         let (deeds, died) = supervised(&house, Some(which(&all, *at)));
         killed += usize::from(died);
         let last = plainly(deeds.last().unwrap());
+        until("the end of its child", || named(&house, &["cq-prepare"]).is_empty().then_some(()));
         println!("{at}: {} at {last}", if died { "killed" } else { "went on" });
         converges(&house, &format!("killed at {at} of {}: {last}", all.len()));
     }
