@@ -1,3 +1,4 @@
+complete -c cq-prepare -l lock-of -d 'Hold the instance by the lock on stdin, together with this process, and no longer than it' -r
 complete -c cq-prepare -l agent -d 'The agent profile to use, instead of the one that the labels or the configuration name' -r
 complete -c cq-prepare -l config -d 'The configuration file [default: orchestrator-config.json here or in a folder above]' -r -F
 complete -c cq-prepare -l state-dir -d 'The state directory [default: .cq beside the configuration]' -r -F
@@ -6,7 +7,6 @@ complete -c cq-prepare -l format -d 'How stdout is written [default: a table on 
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
 complete -c cq-prepare -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
-complete -c cq-prepare -l lock-on-stdin -d 'Take the instance\'s lock over from stdin'
 complete -c cq-prepare -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-prepare -s v -l verbose -d 'More on stderr'
 complete -c cq-prepare -s h -l help -d 'Print help (see more with \'--help\')'

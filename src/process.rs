@@ -276,14 +276,15 @@ pub fn hide() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// From now on this process is told to end when the one that started it does.
-pub fn end_with_parent() {
-    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
-}
-
-/// The process that started this one, or that adopted it since.
-pub fn parent() -> Option<u32> {
-    rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+/// Makes this process end when the one that started it does, however that ends.
+pub fn end_with(parent: u32) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))
+        .or_fail(Kind::Internal, || format!("cannot end with process {parent}"))?;
+    // Else it ended before that, and somebody has adopted us.
+    if rustix::process::getppid() == pid_of(parent) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::TryAgain, format!("process {parent} did not start this, or has ended")))
 }
 
 /// Takes what this process has as stdin out of its place, so that dropping the result closes it.

@@ -18,9 +18,9 @@ pub struct Prepare {
     /// The instance, such as claude-instance-1
     #[arg(value_name = "INSTANCE")]
     instance: String,
-    /// Take the instance's lock over from stdin
-    #[arg(long)]
-    lock_on_stdin: bool,
+    /// Hold the instance by the lock on stdin, together with this process, and no longer than it
+    #[arg(long, hide = true, value_name = "PID")]
+    lock_of: Option<u32>,
     /// The agent profile to use, instead of the one that the labels or the configuration name
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
@@ -45,6 +45,6 @@ impl Arguments for Prepare {
     }
 
     fn run(&self, session: &Session) -> Result<Tally> {
-        prepare::run(session, &self.instance, self.lock_on_stdin, self.agent.as_deref())
+        prepare::run(session, &self.instance, self.lock_of, self.agent.as_deref())
     }
 }

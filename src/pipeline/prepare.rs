@@ -42,13 +42,13 @@ struct Prepared {
 }
 
 /// Prepares what an instance works on; `agent` is the profile that was asked for.
-pub fn run(session: &Session, instance: &str, lock_on_stdin: bool, agent: Option<&str>) -> Result<Tally> {
-    let _lock = if lock_on_stdin {
-        // Killed, the supervisor takes its work along.
-        process::end_with_parent();
-        session.state.hold_with_parent(instance, process::take_stdin()?)?
-    } else {
-        session.state.hold(instance)?
+pub fn run(session: &Session, instance: &str, lock_of: Option<u32>, agent: Option<&str>) -> Result<Tally> {
+    let _lock = match lock_of {
+        Some(supervisor) => {
+            process::end_with(supervisor)?;
+            session.state.hold_along(instance, process::take_stdin()?)?
+        }
+        None => session.state.hold(instance)?,
     };
     let record = of_instance(session, instance)?;
     if record.status != Some(Status::Queued) {
@@ -77,7 +77,8 @@ pub(super) fn ask(
 ) -> Result<Ready> {
     let agent = agent.map(|name| ["--agent".to_owned(), name.to_owned()]);
     let finished = Program::new(process::sibling("cq-prepare", &session.environment)?, session.folder())
-        .args(["--lock-on-stdin".to_owned(), "--format".to_owned(), "jsonl".to_owned()])
+        .args(["--lock-of".to_owned(), std::process::id().to_string()])
+        .args(["--format".to_owned(), "jsonl".to_owned()])
         .args(agent.into_iter().flatten())
         .args(session.options_for_children())
         .args([record.instance().to_owned()])

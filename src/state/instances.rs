@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::{State, lock};
 use crate::error::{Error, Kind, Result};
-use crate::process;
 
 /// What every instance's name begins with.
 const PREFIX: &str = "claude-instance-";
@@ -77,15 +76,11 @@ impl State {
         }
     }
 
-    /// Holds an instance together with the parent that passed its lock as stdin, and in its name.
-    pub fn hold_with_parent(&self, instance: &str, stdin: std::fs::File) -> Result<lock::Guard> {
+    /// Holds an instance along with the holder that passed its lock as stdin, and in its name.
+    pub fn hold_along(&self, instance: &str, stdin: std::fs::File) -> Result<lock::Guard> {
         let path = self.instance_lock_path(instance)?;
-        let holder = lock::holder(&path).map(|holder| holder.owner.pid);
-        let shared = lock::Guard::inherited(stdin, &path)?;
-        shared.filter(|_| holder.is_some() && holder == process::parent()).ok_or_else(|| {
-            Error::new(Kind::TryAgain, format!("who held {instance} has ended"))
-                .hint("this is for cq-supervise; by hand, do without --lock-on-stdin")
-        })
+        lock::Guard::inherited(stdin, &path)?
+            .ok_or_else(|| Error::new(Kind::Usage, format!("stdin is not the lock of {instance}")))
     }
 
     /// Who works on an instance; none when its lock is free.

@@ -33,7 +33,9 @@ fn what_cannot_be_prepared_is_said() {
     prepare(&["../x"]).ends(65, "'../x' is not an instance's name");
     house.work_detached(1);
     prepare(&["claude-instance-1"]).ends(75, "claude-instance-1 is being worked on by cq-supervise (pid ");
-    prepare(&["--lock-on-stdin", "claude-instance-1"]).ends(75, "who held claude-instance-1 has ended");
+    prepare(&["--lock-of", "1", "claude-instance-1"]).ends(75, "process 1 did not start this, or has ended");
+    let me = std::process::id().to_string();
+    prepare(&["--lock-of", &me, "claude-instance-1"]).ends(2, "stdin is not the lock of claude-instance-1");
 }
 
 /// A fetch that hangs, say: nobody is left who holds the instance.

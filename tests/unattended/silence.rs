@@ -1,5 +1,7 @@
 //! Silence is no proof of death: only a run whose processes do nothing either is ended as stalled.
 
+use std::fs;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -41,26 +43,36 @@ fn a_run_that_does_nothing_is_uncertain_first_and_then_ended_as_stalled() {
     assert_eq!(House::processes_with(&claim), Vec::<i32>::new());
 }
 
-/// Each is silent for three times as long as a dead one may be, and commits after that.
+/// Each is silent for three times as long as a dead one may be, gives one sign of work and no other, and commits after
+/// that.
 #[test]
 fn a_silent_run_that_works_is_left_alone() {
-    let forever =
-        |body: &str| format!("end=$(($(date +%s) + 18)); while [ $(date +%s) -lt $end ]; do {body}; done");
     let works = [
-        ("a compiler", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done".to_owned()),
-        ("children that come and go", "sleep 0.5".to_owned()),
-        (
-            "bytes that move",
-            "head -c 100000 /dev/zero >/dev/null; read -t 1 -r x </dev/null; sleep 1".to_owned(),
-        ),
+        ("a compiler: one process, at work", "timeout 18 sh -c 'while :; do :; done'"),
+        ("children that come and go, and do nothing", "for i in $(seq 36); do sleep 0.5; done"),
+        ("bytes that move, seldom and with little work", "mkfifo \"$0\"; timeout 18 cat \"$0\" >/dev/null"),
     ];
     std::thread::scope(|scope| {
-        for (what, body) in works {
+        for (what, script) in works {
             scope.spawn(move || {
-                let script = forever(&body);
-                let house = house(&json!([
-                    {"run": ["sh", "-c", script]}, {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
-                ]));
+                let house = House::usual();
+                let pipe = house.place("pipe");
+                let steps = json!({"default": [
+                    {"run": ["sh", "-c", format!("{script}; true"), pipe]},
+                    {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
+                ]});
+                fs::write(house.place("script.json"), steps.to_string()).unwrap();
+                house.configure(|config| config["queue"]["stallMinutes"] = json!(STALL));
+                if script.starts_with("mkfifo") {
+                    std::thread::spawn(move || {
+                        until("the pipe", || pipe.exists().then_some(()));
+                        let bytes = vec![0; 32 << 10];
+                        let mut pipe = fs::File::options().write(true).open(pipe).unwrap();
+                        while pipe.write_all(&bytes).is_ok() {
+                            std::thread::sleep(Duration::from_millis(500));
+                        }
+                    });
+                }
                 let began = Instant::now();
                 house.work(1).good();
                 let record = house.record(1);
