@@ -388,7 +388,7 @@ impl Bench {
         let me = std::env::current_exe().unwrap();
         let config = format!(
             r#"{{"github":{{"owner":"o","repo":"r"}},"queue":{{"maxConcurrentIssues":1000}},"git":{{"remote":"{}"}},
-                "agent":"bench","agents":{{"bench":{{"command":["{}","note-the-time","{}"]}}}}}}"#,
+                "sandbox":"none","agent":"bench","agents":{{"bench":{{"command":["{}","note-the-time","{}"]}}}}}}"#,
             text(&origin),
             text(&me),
             text(&notes)

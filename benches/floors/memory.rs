@@ -62,11 +62,12 @@ impl Bench {
             assert!(began.elapsed() < Duration::from_secs(300), "the flood does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
-        let log =
-            fs::metadata(clone.join("workspaces/claude-instance-1/claude.log")).map_or(0, |log| log.len());
+        let log = record.split("\"log\": \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let log = fs::read_to_string(log).unwrap();
+        assert!(log.contains("are left out here"), "the flood was not followed: {}", log.len());
         for (what, most) in [("a quiet agent", quiet), ("a flood of 1 GB", flood)] {
             let holds = (1..=MOST_KIB).contains(&most);
-            let measured = format!("{most} KiB (log {} KiB)", log >> 10);
+            let measured = format!("{most} KiB (log {} KiB)", log.len() >> 10);
             self.row(&format!("resident memory of a supervisor, {what}"), measured, "≤ 4096 KiB", holds);
         }
     }
