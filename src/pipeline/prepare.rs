@@ -87,10 +87,7 @@ pub(super) fn ask(
         .run(AT_MOST)?;
     let said = String::from_utf8_lossy(&finished.stderr);
     if !finished.success() {
-        let silent = || format!("cq-prepare ended with {} and without a word", finished.exit);
-        return Err(
-            children::complaint(&said, finished.exit).unwrap_or_else(|| Error::new(Kind::Internal, silent()))
-        );
+        return Err(children::complaint("cq-prepare", &said, finished.exit));
     }
     said.lines().for_each(output::say);
     let Prepared { worktree, base_sha, dot_env, resumes, told, .. } =

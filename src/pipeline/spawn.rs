@@ -229,11 +229,10 @@ fn follow(supervisor: Started, wait: bool) -> Result<Record> {
         _ => {
             let finished = running.wait(Duration::from_secs(10))?;
             let exit = finished.map_or(-1, |finished| finished.exit);
-            let silent = || Error::new(children::kind_of(exit), "the supervisor ended without a word");
-            let error = children::complaint(&said_since(&log, log_begins), exit).unwrap_or_else(silent);
-            let hint =
-                error.hint.clone().unwrap_or_else(|| format!("the supervisor's log is '{}'", log.display()));
-            Err(Error::new(error.kind, format!("issue #{number}: {error}")).hint(hint))
+            let error = children::complaint("the supervisor", &said_since(&log, log_begins), exit);
+            let told = Error::new(error.kind, format!("issue #{number}: {error}"));
+            Err(told
+                .hint(error.hint.unwrap_or_else(|| format!("the supervisor's log is '{}'", log.display()))))
         }
     }
 }

@@ -24,7 +24,7 @@ use std::process::Child;
 use serde_json::Value;
 
 use support::house::{House, Plan};
-use support::wait::until;
+use support::wait::{until, until_ended};
 
 /// A `cq-run` that runs, its output in files.
 struct Orchestrator {
@@ -106,11 +106,7 @@ fn marker(house: &House, number: u64) -> String {
 fn kill_supervisor(house: &House, number: u64) {
     let pid = house.record(number)["run"]["supervisor"]["pid"].to_string();
     house.program("kill").args(["-KILL", &pid]).run().quietly();
-    until("the supervisor's end", || {
-        fs::read_to_string(format!("/proc/{pid}/stat"))
-            .map_or(true, |stat| stat.contains(") Z "))
-            .then_some(())
-    });
+    until_ended(&pid);
 }
 
 /// Changes the record's file of an issue, as no command would.

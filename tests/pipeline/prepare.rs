@@ -45,20 +45,12 @@ fn a_supervisor_that_is_killed_takes_it_along() {
     house.claim(1);
     house.lab.break_with(&json!([{"path": "/acme/widgets.git", "hang": true}]));
     let mut spawn = house.cq("spawn").args(["1"]).start();
-    let home = format!("HOME={}", house.text_of("home"));
-    let named = |name: &str| {
-        let mut pids = House::processes_with(&home);
-        pids.retain(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
-        });
-        pids
-    };
-    until("a fetch", || (!named("git-remote-http").is_empty() || !named("git").is_empty()).then_some(()));
-    assert_eq!(named("cq-prepare").len(), 1);
-    let supervisor = named("cq-supervise")[0].to_string();
+    until("a fetch", || (!house.named(&["git-remote-http", "git"]).is_empty()).then_some(()));
+    assert_eq!(house.named(&["cq-prepare"]).len(), 1);
+    let supervisor = house.named(&["cq-supervise"])[0].to_string();
     house.program("kill").args(["-KILL", &supervisor]).run().quietly();
     spawn.wait().unwrap();
-    until("the end of cq-prepare", || named("cq-prepare").is_empty().then_some(()));
+    until("the end of cq-prepare", || house.named(&["cq-prepare"]).is_empty().then_some(()));
     house.cq("spawn").args(["--wait", "1"]).run().quietly();
     assert_eq!(house.status(1), "testing");
 }

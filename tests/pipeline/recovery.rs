@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::wait::until;
+use crate::support::wait::{until, until_ended};
 use crate::{House, Plan};
 
 const LATER: &str = "2199-01-01T00:00:00Z";
@@ -18,10 +18,7 @@ fn orphaned(steps: &Value, ready: impl Fn(&House) -> bool) -> (House, String) {
     let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
     let pid = record["run"]["supervisor"]["pid"].to_string();
     house.program("kill").args(["-KILL", &pid]).run().quietly();
-    let stat = format!("/proc/{pid}/stat");
-    until("the supervisor's end", || {
-        fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")).then_some(())
-    });
+    until_ended(&pid);
     assert!(!House::processes_with(&claim).is_empty(), "the agent outlives its supervisor");
     assert_eq!(house.status(1), "in-progress");
     (house, claim)

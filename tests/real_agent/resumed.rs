@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::place::{LATER, MEMORY_MEGABYTES, Place, conversation_of, session_of, tell};
 use crate::support::house::{House, Plan};
-use crate::support::wait::until;
+use crate::support::wait::{until, until_ended};
 
 const FIRST: &str = "I begin with a file for issue #1.";
 
@@ -80,9 +80,7 @@ fn supervisor_killed(place: Place) -> (Place, Value) {
     let (place, record, claim) = in_the_middle(place);
     let pid = &record["run"]["supervisor"]["pid"];
     kill(pid);
-    let stat = format!("/proc/{pid}/stat");
-    let gone = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-    until("the supervisor's end", || gone().then_some(()));
+    until_ended(&pid.to_string());
     place.cq("monitor").run().good();
     assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "something is left of the run");
     let ended = place.house.record(1);

@@ -254,6 +254,16 @@ impl House {
         (self.git(&["status", "--porcelain"]), self.git(&branches), self.git(&["symbolic-ref", "HEAD"]))
     }
 
+    /// Processes of this house with one of these names.
+    pub(crate) fn named(&self, names: &[&str]) -> Vec<i32> {
+        let mut pids = Self::processes_with(&format!("HOME={}", self.text_of("home")));
+        pids.retain(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            names.contains(&name.trim())
+        });
+        pids
+    }
+
     /// Every process whose environment holds this, such as `CQ_CLAIM=…` or the house's own HOME.
     pub(crate) fn processes_with(marker: &str) -> Vec<i32> {
         let holds = |pid: &i32| {

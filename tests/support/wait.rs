@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 /// No wait of a test is longer; a busy machine may need most of it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Waits until a process has ended; its parent need not have taken leave of it.
+pub(crate) fn until_ended(pid: &str) {
+    let stat = format!("/proc/{pid}/stat");
+    until(&format!("the end of process {pid}"), || {
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")).then_some(())
+    });
+}
+
 /// Waits until `look` finds something. Panics with `what` when the time is up.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::skip::skip;
-use crate::support::wait::until;
+use crate::support::wait::{until, until_ended};
 use crate::{House, long, marker, why};
 
 const LATER: &str = "2199-01-01T00:00:00Z";
@@ -47,10 +47,7 @@ fn no_word_is_lost_or_told_twice_when_the_supervisor_is_killed() {
         house.work_detached(1);
         let claim = marker(&house, 1);
         let pid = house.record(1)["run"]["supervisor"]["pid"].to_string();
-        until("the supervisor's end", || {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-            stat.map_or(true, |stat| stat.contains(") Z ")).then_some(())
-        });
+        until_ended(&pid);
         let raw = fs::read_dir(house.clone().join("logs/claude-instance-1")).unwrap().flatten();
         let raw = raw
             .map(|entry| entry.path())
@@ -79,16 +76,6 @@ fn as_if_killed_within_an_entry(house: &House, raw: &Path) {
     fs::write(&note, format!("{begins} {:020} {begins}\n", 0)).unwrap();
     let torn = house.log(1) + "2026-01-31T09:30:00.000Z  word";
     fs::write(house.workspace(1).join("claude.log"), torn).unwrap();
-}
-
-/// Processes of a house with one of these names.
-fn named(house: &House, names: &[&str]) -> Vec<i32> {
-    let mut pids = House::processes_with(&format!("HOME={}", house.text_of("home")));
-    pids.retain(|pid| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        names.contains(&name.trim())
-    });
-    pids
 }
 
 /// An agent that notes each start where it cannot be forgotten, and whether another one is at work.
@@ -139,14 +126,14 @@ fn a_supervisor_killed_at_any_moment_leaves_one_run_and_a_state_that_converges()
         std::thread::sleep(moment);
         // Or what makes the workspace for it.
         let victim = if time % 4 == 0 { "cq-prepare" } else { "cq-supervise" };
-        let supervisors = named(&house, &[victim]);
+        let supervisors = house.named(&[victim]);
         for pid in &supervisors {
             let _ = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
         }
         spawn.wait().unwrap();
         // What it had started besides the agent goes on to its end; so does a supervisor that was not there yet.
         let busy = ["cq-supervise", "cq-prepare", "cq-gate", "cq-pr"];
-        until("the end of what goes on", || named(&house, &busy).is_empty().then_some(()));
+        until("the end of what goes on", || house.named(&busy).is_empty().then_some(()));
         *before.entry((!supervisors.is_empty(), house.status(1))).or_insert(0) += 1;
         converges(&house, &format!("{time}, {moment:?}"));
     }
@@ -221,7 +208,7 @@ fn a_supervisor_killed_at_each_of_its_deeds_leaves_a_state_that_converges() {
         let (deeds, died) = supervised(&house, Some(which(&all, *at)));
         killed += usize::from(died);
         let last = plainly(deeds.last().unwrap());
-        until("the end of its child", || named(&house, &["cq-prepare"]).is_empty().then_some(()));
+        until("the end of its child", || house.named(&["cq-prepare"]).is_empty().then_some(()));
         println!("{at}: {} at {last}", if died { "killed" } else { "went on" });
         converges(&house, &format!("killed at {at} of {}: {last}", all.len()));
     }

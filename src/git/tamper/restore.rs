@@ -10,9 +10,7 @@ use crate::state::{durable, make_private};
 
 /// Copies what a snapshot found in `root` to the same paths below `into`: contents, modes, links as links.
 pub fn keep(snapshot: &Snapshot, root: &Path, into: &Path) -> Result<()> {
-    make_private(into)?;
-    // Sorted by path: a folder comes before what is in it.
-    snapshot.0.keys().try_for_each(|path| copy_one(&root.join(path), &into.join(path)))
+    keep_again(snapshot, root, into, &Snapshot::default(), into)
 }
 
 /// The same, where an earlier copy has most of it: a file that is as it was there becomes one more name of the earlier
@@ -25,6 +23,7 @@ pub fn keep_again(
     copy: &Path,
 ) -> Result<()> {
     make_private(into)?;
+    // Sorted by path: a folder comes before what is in it.
     snapshot.0.iter().try_for_each(|(path, thing)| {
         let same = matches!(thing, Thing::File { .. }) && earlier.0.get(path) == Some(thing);
         let named = same && std::fs::hard_link(copy.join(path), into.join(path)).is_ok();

@@ -80,12 +80,11 @@ pub(crate) fn begin(session: &Session, record: &Record, ready: &Ready) -> Result
         let changes = guard.compare(&copy, &live)?;
         if !changes.is_empty() {
             let kept = Guard::kept(record, &ready.paths, "found")?;
-            let restored = tamper::put_back(&changes, &guard.common_dir, &copy, &kept)?;
+            guard.blame(others, &changes, &kept, |kept| {
+                tamper::put_back(&changes, &guard.common_dir, &copy, kept)
+            })?;
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
             session.note(&format!("found and put back in the repository: {}", changes.join(", ")));
-            let mut all = guard.found()?;
-            all.push(Found { changes, kept, restored, suspects: others });
-            guard.write_found(&all)?;
         }
     } else {
         guard.write_found(&[])?;
@@ -110,10 +109,13 @@ pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>
         return Ok(None);
     }
     let paths = Paths::of(session, record)?;
+    let blame = |changes: &[Change], put_back: &dyn Fn(&Path) -> Result<bool>| {
+        let kept = Guard::kept(record, &paths, "tampered")?;
+        guard.blame(vec![claim.token.clone()], changes, &kept, put_back)
+    };
     if let Some(copy) = guard.copy()? {
         let changes = guard.compare(&copy, &Snapshot::read(&guard.common_dir)?)?;
-        let common_dir = guard.common_dir.clone();
-        guard.blame(record, &paths, &changes, |kept| tamper::put_back(&changes, &common_dir, &copy, kept))?;
+        blame(&changes, &|kept| tamper::put_back(&changes, &guard.common_dir, &copy, kept))?;
         guard.copy_afresh()?;
     }
     if let Some(git_dir) = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(Path::new) {
@@ -126,9 +128,7 @@ pub(crate) fn end(session: &Session, record: &Record) -> Result<Option<Tampered>
             let is = if there { Snapshot::of_files(root, &[file])? } else { Snapshot::default() };
             let changes =
                 tamper::changes(&Snapshot::of_files(&run, &[file])?, &is, |_, _| Ok(Settings::default()))?;
-            guard.blame(record, &paths, &changes, |kept| {
-                Ok(there && tamper::put_back(&changes, root, &run, kept)?)
-            })?;
+            blame(&changes, &|kept| Ok(there && tamper::put_back(&changes, root, &run, kept)?))?;
         }
     }
     let mine = guard.found()?.into_iter().filter(|found| found.suspects.contains(&claim.token));
@@ -187,30 +187,31 @@ impl<'s> Guard<'s> {
     fn forget(&self, record: &Record) -> Result<()> {
         let claim = record.claimed()?;
         let mut all = self.found()?;
+        let before = all.len();
         all.retain(|found| !found.suspects.contains(&claim.token));
-        self.write_found(&all)?;
+        if all.len() < before {
+            self.write_found(&all)?;
+        }
         remove(&self.run(&claim.instance))
     }
 
-    /// Notes what a run changed, then puts it back.
+    /// Notes what was changed, then puts it back; what was there instead goes to `kept`.
     fn blame(
         &self,
-        record: &Record,
-        paths: &Paths,
+        suspects: Vec<String>,
         changes: &[Change],
+        kept: &Path,
         put_back: impl FnOnce(&Path) -> Result<bool>,
     ) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
-        let kept = Self::kept(record, paths, "tampered")?;
-        let suspects = vec![record.claimed()?.token.clone()];
         let changes = changes.iter().map(ToString::to_string).collect();
         let mut all = self.found()?;
         // Until it is known: who is killed meanwhile leaves it half done.
-        all.push(Found { changes, kept: kept.clone(), restored: false, suspects });
+        all.push(Found { changes, kept: kept.to_owned(), restored: false, suspects });
         self.write_found(&all)?;
-        let restored = put_back(&kept)?;
+        let restored = put_back(kept)?;
         if let Some(last) = all.last_mut().filter(|_| restored) {
             last.restored = true;
             self.write_found(&all)?;
