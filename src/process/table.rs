@@ -1,6 +1,8 @@
 //! The process table, as `/proc` shows it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::time::Duration;
 
 /// A line of the table.
@@ -11,6 +13,9 @@ pub(super) struct Entry {
     pub(super) group: u32,
     pub(super) session: u32,
     state: u8,
+    /// The kernel's `PF_` flags.
+    flags: u64,
+    threads: u64,
     /// Clock ticks since boot.
     pub(super) started: u64,
     /// Clock ticks of processor time: its own, and those of its children that it took leave of.
@@ -18,7 +23,13 @@ pub(super) struct Entry {
     reaped_ticks: u64,
     /// Minor page faults of these children: no program runs without one.
     reaped_faults: u64,
+    /// Where its environment is in its memory; 0 if it has no memory, or none that is ready.
+    environ: (u64, u64),
 }
+
+/// Flags of proc_pid_stat(5), from the kernel's `sched.h`: it is ending; it is a part of the kernel.
+const EXITING: u64 = 0x4;
+const KERNEL: u64 = 0x0020_0000;
 
 impl Entry {
     /// Reads `/proc/PID/stat`; none if there is no such process.
@@ -26,8 +37,24 @@ impl Entry {
         parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
+    /// What lost only its first thread looks ended, and works on in the others.
     pub(super) fn ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        matches!(self.state, b'Z' | b'X') && !self.lost_first_thread()
+    }
+
+    fn lost_first_thread(&self) -> bool {
+        self.state == b'Z' && self.threads > 1
+    }
+
+    /// How many looks an environment that is empty is worth: the process may become another program just now. Where
+    /// it has begun and not ended, it is most likely empty indeed, and else filled in within microseconds.
+    fn looks(&self) -> usize {
+        let (start, end) = self.environ;
+        match () {
+            () if self.ended() || self.flags & (EXITING | KERNEL) != 0 => 0,
+            () if start == end && end != 0 => 10,
+            () => 500,
+        }
     }
 
     /// Stopped by a signal, or by whoever traces it.
@@ -39,7 +66,7 @@ impl Entry {
 /// The fields of proc_pid_stat(5). The name in parentheses may hold anything, spaces and `)` included.
 fn parse(stat: &str) -> Option<Entry> {
     let pid = stat.split_once(' ')?.0.parse().ok()?;
-    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().take(20).collect();
+    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().take(49).collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
     let small = |at: usize| fields.get(at)?.parse::<u32>().ok();
     Some(Entry {
@@ -48,10 +75,13 @@ fn parse(stat: &str) -> Option<Entry> {
         parent: small(1)?,
         group: small(2)?,
         session: small(3)?,
+        flags: number(6)?,
+        threads: number(17)?,
         own_ticks: number(11)?.saturating_add(number(12)?),
         reaped_ticks: number(13)?.saturating_add(number(14)?),
         reaped_faults: number(8)?,
         started: number(19)?,
+        environ: (number(47).unwrap_or(0), number(48).unwrap_or(0)),
     })
 }
 
@@ -64,6 +94,43 @@ pub(super) fn pids() -> Option<impl Iterator<Item = u32>> {
 /// The table as it is now; what disappears while it is read is left out. Empty if it cannot be read.
 pub(super) fn table() -> Vec<Entry> {
     pids().into_iter().flatten().filter_map(Entry::of).collect()
+}
+
+/// The variables a process was started with, each ended by a 0 byte; none if it has ended or they are not shown to us.
+/// Waits for one that becomes another program: for that moment it seems to have none.
+pub(super) fn environ(pid: u32) -> Option<Vec<u8>> {
+    let mut looks = 0;
+    loop {
+        let found = in_one_piece(&format!("/proc/{pid}/environ"))?;
+        if !found.is_empty() {
+            return Some(found);
+        }
+        let entry = Entry::of(pid)?;
+        if entry.lost_first_thread() {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+            let path = |thread: std::fs::DirEntry| format!("{}/environ", thread.path().display());
+            return threads.filter_map(|thread| in_one_piece(&path(thread))).max();
+        }
+        looks += 1;
+        if looks > entry.looks() {
+            return None;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// What a file of `/proc` holds, by one call: between two the program may be gone, and the rest with it.
+fn in_one_piece(path: &str) -> Option<Vec<u8>> {
+    let mut room = 16 << 10;
+    loop {
+        let mut found = vec![0; room];
+        let read = File::open(path).ok()?.read(&mut found).ok()?;
+        if read < room {
+            found.truncate(read);
+            return Some(found);
+        }
+        room *= 4;
+    }
 }
 
 /// When a process was started, in clock ticks since boot; none if there is no such process, or it has ended.
@@ -125,6 +192,9 @@ mod tests {
             group: 40,
             session: 39,
             state: b'S',
+            flags: 4_194_304,
+            threads: 1,
+            environ: (0, 0),
             started: 12345,
             own_ticks: 13,
             reaped_ticks: 304,
@@ -133,6 +203,30 @@ mod tests {
         assert_eq!(parse(stat), Some(entry));
         for broken in ["", "42", "42 (x", "42 (x) S", "42 (x) S 1 2 3 0 -1 0 0"] {
             assert_eq!(parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn an_environment_is_missing_only_where_there_will_be_none() {
+        let entry = |state: char, flags: u64, threads: u64, start: u64, end: u64| {
+            let zeros = |n: usize| " 0".repeat(n);
+            let line = format!("42 (a) {state} 1 1 1 0 -1 {flags}{} {threads}{}", zeros(10), zeros(29));
+            parse(&format!("{line} {start} {end} 0")).unwrap()
+        };
+        // Ended; one that only lost its first thread; how many looks an empty environment is worth.
+        let cases = [
+            (entry('R', 0, 1, 0, 0), false, false, 500),
+            (entry('R', 0, 1, 10, 20), false, false, 500),
+            (entry('S', 0, 1, 10, 10), false, false, 10),
+            (entry('S', KERNEL, 1, 0, 0), false, false, 0),
+            (entry('R', EXITING, 1, 0, 0), false, false, 0),
+            (entry('Z', EXITING, 1, 0, 0), true, false, 0),
+            (entry('X', EXITING, 0, 0, 0), true, false, 0),
+            (entry('Z', EXITING, 2, 0, 0), false, true, 0),
+        ];
+        for (entry, ended, lost_first_thread, looks) in cases {
+            let found = (entry.ended(), entry.lost_first_thread(), entry.looks());
+            assert_eq!(found, (ended, lost_first_thread, looks), "{entry:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::table::{Entry, pids, table};
+use super::table::{Entry, environ, pids, table};
 
 pub(super) fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
@@ -14,8 +14,7 @@ pub(super) fn pid_of(pid: u32) -> Option<Pid> {
 pub fn marked(name: &str, value: &str) -> Vec<u32> {
     let marker = format!("{name}={value}").into_bytes();
     let holds = |pid: &u32| {
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == marker))
+        environ(*pid).is_some_and(|all| all.split(|byte| *byte == 0).any(|entry| entry == marker))
     };
     pids().into_iter().flatten().filter(|pid| *pid != std::process::id()).filter(holds).collect()
 }
@@ -66,9 +65,9 @@ pub fn reap_zombies(except: Option<u32>) {
 /// Every process, this one excepted, whose environment has the first of these variables: what it has of them.
 pub fn carrying<const N: usize>(names: [&str; N]) -> Vec<(u32, [Option<String>; N])> {
     let variables = |pid: u32| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let all = environ(pid)?;
         let value = |name: &str| {
-            let entry = environ.split(|byte| *byte == 0).find_map(|entry| {
+            let entry = all.split(|byte| *byte == 0).find_map(|entry| {
                 entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec)
             });
             entry.and_then(|value| String::from_utf8(value).ok())
@@ -86,6 +85,21 @@ mod tests {
 
     use super::*;
     use crate::process::{Program, signal_all};
+
+    #[test]
+    fn a_process_that_becomes_another_program_again_and_again_is_never_missed() {
+        let value = format!("test-{}", std::process::id());
+        let running = Program::new("/bin/sh", "/")
+            .args(["-c", "exec /bin/sh -c \"$0\" \"$0\"", "exec /bin/sh -c \"$0\" \"$0\""])
+            .env("CQ_TEST_BECOMES", &value)
+            .start()
+            .unwrap();
+        let pid = running.pid().unwrap();
+        let missed = (0..2000).filter(|_| marked("CQ_TEST_BECOMES", &value) != [pid]).count();
+        signal_all(&[pid], rustix::process::Signal::KILL);
+        assert!(running.wait(Duration::from_secs(20)).unwrap().is_some());
+        assert_eq!(missed, 0, "of 2000 looks");
+    }
 
     #[test]
     fn the_family_is_found_where_the_marker_is_gone() {

@@ -103,7 +103,16 @@ impl Works {
     pub(crate) fn assert_never_together(&self) -> usize {
         let together = fs::read_to_string(self.place.path("runs/together")).unwrap_or_default();
         assert_eq!(together, "", "issues with two agents at once");
-        fs::read_to_string(self.place.path("runs/started")).unwrap_or_default().lines().count()
+        self.runs().lines().count()
+    }
+
+    /// Whether an agent was started for an issue.
+    pub(crate) fn has_run(&self, number: u64) -> bool {
+        self.runs().lines().any(|line| line.starts_with(&format!("{number} ")))
+    }
+
+    fn runs(&self) -> String {
+        fs::read_to_string(self.place.path("runs/started")).unwrap_or_default()
     }
 
     /// Every worktree is one that git knows, on the branch of its claim, with an index that agrees with it; and

@@ -3,6 +3,7 @@
 //! A temporary folder with a home, a GitHub (the rehearsal's), a clone of its repository in which `cq-init` was run,
 //! and an agent that follows a script. Commands see PATH, HOME, the GitHub's addresses and its token, no more.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -270,8 +271,13 @@ impl House {
             fs::read(format!("/proc/{pid}/environ"))
                 .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes()))
         };
-        let entries = fs::read_dir("/proc").unwrap().flatten();
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(holds).collect()
+        // Twice: a process that becomes another program has no environment for that moment.
+        let mut found = BTreeSet::new();
+        for _ in 0..2 {
+            let entries = fs::read_dir("/proc").unwrap().flatten();
+            found.extend(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(holds));
+        }
+        found.into_iter().collect()
     }
 }
 

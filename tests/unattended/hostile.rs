@@ -4,6 +4,7 @@
 //! supervisor has not grown.
 
 use std::fs;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::house::{House, Plan};
+use crate::support::skip::skip;
 use crate::tree::Tree;
 use crate::{long, marker};
 
@@ -289,6 +291,36 @@ fn a_result_in_a_line_of_ten_megabytes_is_understood() {
     assert!(record["run"]["summary"].as_str().unwrap().starts_with("I did it. xxx"));
     let log = house.log(1);
     assert!(log.contains("done: I did it. xxx") && log.len() < 100_000, "{}", log.len());
+}
+
+/// The table shows it as ended, and it has no environment there.
+#[test]
+fn a_child_whose_first_thread_has_ended_does_not_outlive_its_run() {
+    let threads = Command::new("perl").args(["-Mthreads", "-e", "1"]).output();
+    let exit = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
+    if !threads.is_ok_and(|output| output.status.success()) {
+        return skip(
+            "a_child_whose_first_thread_has_ended_does_not_outlive_its_run",
+            "perl has no threads here",
+        );
+    }
+    let perl = format!(
+        "use threads; $SIG{{TERM}} = 'IGNORE'; open my $f, '>', 'pid'; print $f $$; close $f; \
+         threads->create(sub {{ sleep 60 }}); syscall({exit}, 0)"
+    );
+    let shell = "setsid perl -e \"$0\" >/dev/null 2>&1 & \
+                 until grep -qs '^State:.*Z' /proc/$(cat pid 2>/dev/null)/status; do sleep 0.1; done; mv pid \"$1\"";
+    let house = House::usual();
+    let pid = house.place("lost");
+    let steps = before_work(&[json!({"run": ["sh", "-c", shell, perl, pid]})]);
+    fs::write(house.place("script.json"), json!({"default": steps}).to_string()).unwrap();
+    // By the looks of the supervisor alone.
+    house.configure(|config| config["limits"]["mechanism"] = json!("watchdog"));
+    house.work(1).good();
+    assert_eq!(house.record(1)["outcome"], "success", "{}", house.record(1)["history"]);
+    let pid = fs::read_to_string(pid).unwrap();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    assert_eq!(threads, 0, "process {pid}");
 }
 
 #[test]
