@@ -61,13 +61,25 @@ fn main() {
         println!("SKIPPED: the comparisons with sqlite3: it is not installed");
     }
     let mut bench = Bench { bin, base: base.clone(), rows: Vec::new(), has_sqlite };
-    bench.start_up();
-    bench.one_claim();
-    bench.many_claims();
-    bench.status();
-    bench.spawn();
-    bench.memory();
-    bench.fetch();
+    let only = std::env::var("CQ_BENCH_ONLY").unwrap_or_default();
+    let wanted = |name: &str| only.is_empty() || only == name;
+    if wanted("start-up") {
+        bench.start_up();
+    }
+    if wanted("claims") {
+        bench.one_claim();
+        bench.many_claims();
+    }
+    if wanted("status") {
+        bench.status();
+    }
+    if wanted("spawn") {
+        bench.spawn();
+        bench.memory();
+    }
+    if wanted("fetch") {
+        bench.fetch();
+    }
     bench.print();
     let _ = fs::remove_dir_all(base);
 }

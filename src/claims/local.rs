@@ -25,19 +25,6 @@ impl Local {
         Self { state, lease: TimeDelta::minutes(i64::from(lease_minutes)) }
     }
 
-    /// What to say to a wish for an issue that has a record.
-    fn held(&self, wish: &Record) -> Result<Claimed> {
-        let Some(record) = self.state.get(wish.number)? else {
-            return Ok(Claimed::Held("somebody who has just let it go".to_owned()));
-        };
-        let token = |record: &Record| record.claim.as_ref().map(|claim| claim.token.clone());
-        if token(wish).is_some() && token(wish) == token(&record) {
-            return Ok(Claimed::Won(Box::new(record)));
-        }
-        let status = record.standing();
-        Ok(Claimed::Held(format!("{} ({status})", record.instance())))
-    }
-
     /// The lowest instance that no record in flight, no folder and no living process uses.
     fn free_instance(locked: &Locked<'_>, terms: &Terms) -> Result<String> {
         let used: BTreeSet<u32> = locked
@@ -76,15 +63,32 @@ impl Local {
 }
 
 impl Claims for Local {
+    fn held(&self, wish: &Record) -> Result<Option<Claimed>> {
+        if !self.state.is_in_flight(wish.number) {
+            return Ok(None);
+        }
+        let Some(record) = self.state.get(wish.number)? else {
+            return Ok(Some(Claimed::Held("somebody who has just let it go".to_owned())));
+        };
+        let token = |record: &Record| record.claim.as_ref().map(|claim| claim.token.clone());
+        if token(wish).is_some() && token(wish) == token(&record) {
+            return Ok(Some(Claimed::Won(Box::new(record))));
+        }
+        let status = record.standing();
+        Ok(Some(Claimed::Held(format!("{} ({status})", record.instance()))))
+    }
+
     fn claim(&self, wish: Record, terms: &Terms) -> Result<Claimed> {
         // Without the lock first: most wishes of a busy fleet end here.
-        if self.state.is_in_flight(wish.number) {
-            return self.held(&wish);
+        if let Some(held) = self.held(&wish)? {
+            return Ok(held);
         }
         let mut locked = self.state.lock()?;
-        if locked.in_flight().contains_key(&wish.number) {
-            drop(locked);
-            return self.held(&wish);
+        // Under the lock nobody lets it go.
+        if locked.in_flight().contains_key(&wish.number)
+            && let Some(held) = self.held(&wish)?
+        {
+            return Ok(held);
         }
         let active =
             locked.in_flight().values().filter(|summary| summary.status.is_none_or(Status::is_active));

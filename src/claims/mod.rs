@@ -42,6 +42,9 @@ pub enum Claimed {
 
 /// A place where claims are kept.
 pub trait Claims {
+    /// What is to be said to a wish for an issue that is in flight here; none for one that is not. Asks no lock.
+    fn held(&self, wish: &Record) -> Result<Option<Claimed>>;
+
     /// Takes an issue for this machine.
     fn claim(&self, record: Record, terms: &Terms) -> Result<Claimed>;
 

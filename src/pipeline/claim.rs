@@ -38,15 +38,31 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         is_of(&record, repo.as_deref())?;
         let number = record.number;
         let is_new = record.claim.is_none();
-        if is_new && may_be_free(session, &terms, number)? {
-            record = confirmed(session, record)?;
-            if let Some(trust) = &mut record.trust {
-                trust.hidden = prompt::hidden(&record.issue);
+        let mut settled = None;
+        if is_new && wants_confirmation(&record) {
+            // GitHub is not asked about what would be refused anyway; nor is claimed what it was not asked about,
+            // should a place become free meanwhile.
+            settled = match claims.held(&record)? {
+                None if free_places(&session.state, &terms)? == 0 => Some(Claimed::Full),
+                held => held,
+            };
+            if settled.is_none() {
+                record = vet::look_again(session, &record)
+                    .map_err(|error| error.context(format!("issue #{number} was looked at again")))?;
             }
         }
+        if is_new
+            && settled.is_none()
+            && let Some(trust) = &mut record.trust
+        {
+            trust.hidden = prompt::hidden(&record.issue);
+        }
         may_be_claimed(&record)?;
-        let claimed =
-            if wish.dry_run { would_claim(&session.state, record) } else { claims.claim(record, &terms)? };
+        let claimed = match settled {
+            Some(settled) => settled,
+            None if wish.dry_run => would_claim(&session.state, record),
+            None => claims.claim(record, &terms)?,
+        };
         match claimed {
             Claimed::Won(record) => {
                 if let Some(hidden) = record.trust.as_ref().and_then(|trust| trust.hidden.as_ref()) {
@@ -111,19 +127,10 @@ pub fn would_change(session: &Session, number: u64) -> Result<Record> {
     Ok(record)
 }
 
-/// What GitHub says now of an issue that nobody on this machine vouches for.
-fn confirmed(session: &Session, record: Record) -> Result<Record> {
+/// Whether nobody on this machine vouches for an issue, so that GitHub has to be asked what it says now.
+fn wants_confirmation(record: &Record) -> bool {
     let by_operator = |trust: &Trust| trust.source == Source::Operator;
-    if !record.reasons.is_empty() || record.trust.as_ref().is_some_and(by_operator) {
-        return Ok(record);
-    }
-    vet::look_again(session, &record)
-        .map_err(|error| error.context(format!("issue #{} was looked at again", record.number)))
-}
-
-/// Whether a claim has a chance: GitHub is not asked about what would be refused anyway.
-fn may_be_free(session: &Session, terms: &Terms, number: u64) -> Result<bool> {
-    Ok(!session.state.is_in_flight(number) && free_places(&session.state, terms)? > 0)
+    record.reasons.is_empty() && !record.trust.as_ref().is_some_and(by_operator)
 }
 
 /// Only issues of this repository.
