@@ -15,15 +15,17 @@ const FRESH: Duration = Duration::from_secs(30);
 const PROMISOR: &str = "cq";
 
 impl PrivateGit {
-    /// The newest commit of the base branch on the remote; its objects are then in the repository. `now` is
-    /// only used to say how long a lock was waited for.
+    /// The newest commit of the base branch on the remote at `address`; its objects are then in the repository.
+    /// `remote` is only asked for if there is something to fetch: finding a token takes time. `now` is only used to
+    /// say how long a lock was waited for.
     ///
     /// `depth` never takes away from what the repository has: a blobless fetch would leave holes that only a partial
     /// clone knows of, and a shallow one would cut the history off. So each is done where the repository is that
     /// already; a shallow one also where it has no history at all.
     pub fn fetch_base(
         &self,
-        remote: &Remote,
+        address: &str,
+        remote: impl FnOnce() -> Result<Remote>,
         branch: &str,
         depth: CloneDepth,
         now: Timestamp,
@@ -31,12 +33,13 @@ impl PrivateGit {
         let name = format!("refs/cq/base/{branch}");
         let stamp = self.dir().join("fetched");
         let guard = lock::take(&self.dir().join("fetch.lock"), REMOTE_DEADLINE, now)?;
-        let this = format!("{}\n{branch}\n", remote.address);
+        let this = format!("{address}\n{branch}\n");
         if is_fresh(&stamp, &this)
             && let Some(sha) = self.resolve(&name)?
         {
             return Ok(sha);
         }
+        let remote = &remote()?;
         let knows_some = self.seed_negotiation(&name, branch)?;
         let shallow = depth == CloneDepth::Shallow && (!knows_some || self.is_shallow());
         let blobless = depth == CloneDepth::Blobless && self.is_partial();

@@ -27,10 +27,15 @@ impl Remote {
     /// A remote with a token, which is sent only to the server that it belongs to.
     pub fn signed(address: impl Into<String>, server: &Url, credential: Arc<Credential>) -> Self {
         let address = address.into();
-        let belongs = Url::parse(&address)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin() == server.origin());
+        let belongs = Self::is_of(&address, server);
         let origin = format!("{}/", server.origin().ascii_serialization());
         Self { address, credentials: belongs.then_some((origin, credential)) }
+    }
+
+    /// Whether a server's token may be sent to an address.
+    pub fn is_of(address: &str, server: &Url) -> bool {
+        Url::parse(address)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin() == server.origin())
     }
 
     /// Whether a token goes along.

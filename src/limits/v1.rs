@@ -33,7 +33,21 @@ pub(super) fn create(own: &Own, name: &str, wishes: &Wishes) -> Tried<Made> {
 }
 
 fn fill(made: &mut Made, own: &Own, name: &str, wishes: &Wishes) -> Tried {
-    for controller in CONTROLLERS {
+    // A hierarchy of version 2 beside the others limits nothing, but counts, ends and freezes at one stroke.
+    let unified = own.v2.as_ref().and_then(|unified| files::make(&unified.own, name).ok());
+    let has = |file| unified.as_ref().is_some_and(|group| group.join(file).exists());
+    let counts_and_freezes = has("cpu.stat") && has("cgroup.freeze");
+    if let Some(unified) = unified {
+        made.add(unified);
+    }
+    // Each group that is entered takes the kernel milliseconds.
+    let needless = |controller: &&str| match *controller {
+        "pids" => wishes.processes.is_none(),
+        "cpu" => wishes.cpus.is_none(),
+        "cpuacct" | "freezer" => counts_and_freezes,
+        _ => false,
+    };
+    for controller in CONTROLLERS.into_iter().filter(|controller| !needless(controller)) {
         let place =
             own.v1.get(controller).ok_or_else(|| format!("the controller '{controller}' is not mounted"));
         let group = place.and_then(|(_, own)| {
@@ -52,12 +66,6 @@ fn fill(made: &mut Made, own: &Own, name: &str, wishes: &Wishes) -> Tried {
                 _ => {}
             },
         }
-    }
-    // A hierarchy of version 2 beside the others limits nothing, but ends and freezes all processes at one stroke.
-    if let Some(unified) = &own.v2
-        && let Ok(group) = files::make(&unified.own, name)
-    {
-        made.add(group);
     }
     if made.groups.is_empty() { Err("no group can be made".to_owned()) } else { Ok(()) }
 }

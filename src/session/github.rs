@@ -130,13 +130,20 @@ impl Session {
         ))
     }
 
-    /// The remote of a repository: the configuration's, else its address on GitHub, with the token if there is one.
+    /// The address of a repository's remote: the configuration's, else the one on GitHub.
+    pub fn remote_address(&self, repo: &str) -> Result<String> {
+        match &self.loaded.config.git.remote {
+            Some(text) => text.resolve("git.remote", &self.environment),
+            None => Ok(self.endpoints()?.git(repo)),
+        }
+    }
+
+    /// The remote of a repository, with the token if there is one that belongs to its server.
     pub fn remote(&self, repo: &str) -> Result<Remote> {
-        let endpoints = self.endpoints()?;
-        let address = match &self.loaded.config.git.remote {
-            Some(text) => text.resolve("git.remote", &self.environment)?,
-            None => endpoints.git(repo),
-        };
-        Ok(Remote::signed(address, &endpoints.server, self.credential()?))
+        let (address, server) = (self.remote_address(repo)?, self.endpoints()?.server);
+        if !Remote::is_of(&address, &server) {
+            return Ok(Remote::plain(address));
+        }
+        Ok(Remote::signed(address, &server, self.credential()?))
     }
 }

@@ -32,12 +32,14 @@ pub(super) fn make(
     let claim = record.claimed()?;
     put_away(session, record, repository, private, paths)?;
     let config = &session.loaded.config.workspace;
-    let remote = session.remote(&record.repo)?;
-    let base_sha = private.fetch_base(&remote, &claim.base, config.clone, session.clock.now())?;
+    let address = session.remote_address(&record.repo)?;
+    let remote = || session.remote(&record.repo);
+    let now = session.clock.now();
+    let base_sha = private.fetch_base(&address, remote, &claim.base, config.clone, now)?;
     let mut told = Vec::new();
     let worktree = match config.isolation {
         Isolation::Clone => {
-            let origin = Origin { address: &remote.address, base: &claim.base, base_sha: &base_sha };
+            let origin = Origin { address: &address, base: &claim.base, base_sha: &base_sha };
             let (worktree, head) = private.make_clone(&paths.worktree, &claim.branch, &origin)?;
             quarantine_of_clone(paths).begin(&head)?;
             fill(session, record, private, &worktree, &head)?;

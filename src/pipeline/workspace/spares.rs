@@ -112,8 +112,9 @@ pub(crate) fn tend(session: &Session) -> Result<()> {
     }
     let repo = session.repo()?;
     let base = &config.git.base;
-    let sha =
-        private.fetch_base(&session.remote(&repo)?, base, config.workspace.clone, session.clock.now())?;
+    let address = session.remote_address(&repo)?;
+    let remote = || session.remote(&repo);
+    let sha = private.fetch_base(&address, remote, base, config.workspace.clone, session.clock.now())?;
     let name = Paths::name_of(&repo);
     for spare in spares.iter().filter(|spare| spare.base != sha) {
         renew(&repository, &private, &folder, spare, name, &sha)?;
