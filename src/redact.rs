@@ -46,6 +46,13 @@ const PREFIXES: [Prefix; 19] = [
     Prefix { text: "pypi-", at_least: 50 },
 ];
 
+/// Whether a variable holds a secret, by the words of its name: `OPENAI_API_KEY`, `CLAUDE_CODE_OAUTH_TOKEN`.
+pub fn names_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"];
+    name.split('_').any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
 /// Masks secrets; made once per process. Its clones share what they know: what one learns, all mask.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -156,6 +163,18 @@ mod tests {
         }
         let anthropic = ["sk", "ant", "api03", "abcdefghijklmnop"].join("-");
         assert_eq!(redactor.redact(&anthropic), MASK);
+    }
+
+    #[test]
+    fn variables_with_secrets_are_known_by_their_names() {
+        for name in
+            ["OPENAI_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "DB_PASSWORD", "my_secret", "AWS_SECRET_ACCESS_KEY"]
+        {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "GIT_AUTHOR_NAME", "KEYBOARD", "TOKENIZERS_PARALLELISM", "MONKEYS"] {
+            assert!(!names_a_secret(name), "{name}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::git::{Git, PrivateGit, Repository};
 use crate::github::credential::Credential;
 use crate::output::{self, Format, Output};
 use crate::record::{Claim, Record, Status};
-use crate::redact::Redactor;
+use crate::redact::{self, Redactor};
 use crate::sanitize;
 use crate::state::{State, not_in_flight};
 
@@ -242,7 +242,12 @@ fn secrets(loaded: &Loaded, environment: &Environment) -> Redactor {
     let keys = [&environment::ANTHROPIC_API_KEY, &environment::CQ_WEBHOOK_SECRET]
         .into_iter()
         .filter_map(|variable| environment.get(variable).map(str::to_owned));
-    let redactor = Redactor::knowing(configured.chain(keys));
+    let named = environment.iter().filter(|(name, _)| redact::names_a_secret(name));
+    let named = named.map(|(_, value)| value.to_owned());
+    let set = config.agents.values().flat_map(|profile| &profile.env_set);
+    let set = set.filter(|(name, _)| redact::names_a_secret(name));
+    let set = set.filter_map(|(name, text)| text.resolve(name, environment).ok());
+    let redactor = Redactor::knowing(configured.chain(keys).chain(named).chain(set));
     let token = config.github.token.as_ref().and_then(|text| text.resolve("github.token", environment).ok());
     let inherited = [&environment::GITHUB_TOKEN, &environment::GH_TOKEN]
         .into_iter()

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::House;
 use crate::acme_app::{AcmeApp, configured, long_token};
 use crate::support::ran::Ran;
 
@@ -170,4 +171,25 @@ fn no_token_is_left_anywhere() {
     let mut found = Vec::new();
     leaks_below(house.root(), &secrets, &mut found);
     assert!(found.is_empty(), "{found:?}");
+}
+
+/// Of those that cq only passes on, whatever they are called by.
+#[test]
+fn no_key_of_an_agents_own_gets_into_its_log() {
+    let house = House::usual();
+    let (passed, set) = (["0penai", "key", "of", "mine"].join("-"), ["an0ther", "t0ken"].join("-"));
+    let script = "echo \"I have $OPENAI_API_KEY and $SERVICE_TOKEN.\"; echo x >new.txt";
+    house.configure(|config| {
+        config["agent"] = json!("teller");
+        config["agents"]["teller"] = json!({
+            "command": ["sh", "-c", script], "parser": "exit-code",
+            "envPass": ["OPENAI_API_KEY"], "envSet": {"SERVICE_TOKEN": set},
+        });
+    });
+    house.claim(1);
+    house.cq("spawn").args(["--wait", "1"]).env("OPENAI_API_KEY", &passed).run().good();
+    let record = house.record(1).to_string();
+    let log = house.log(1);
+    assert!(log.contains("I have [redacted] and [redacted]."), "{log}");
+    assert!(!record.contains(&passed) && !record.contains(&set), "{record}");
 }

@@ -102,8 +102,21 @@ fn sign_in(config: &Config, environment: &Environment, login: Option<&Path>) -> 
     let check = "agent.sign-in";
     let set = |name: &str| environment.named(name).is_some_and(|value| !value.is_empty());
     let keyed = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
-    if config.claude.api_key.is_some() {
-        return Finding::ok(check, "claude.apiKey in the configuration");
+    if let Some(key) = &config.claude.api_key {
+        return match key.resolve("claude.apiKey", environment) {
+            Ok(key) if !key.is_empty() => Finding::ok(check, "claude.apiKey in the configuration"),
+            Ok(_) => Finding::error(check, "claude.apiKey is empty", "fill it in, or take it out"),
+            Err(error) => {
+                let fix = error.hint.clone().unwrap_or_default();
+                Finding::error(check, error.to_string(), fix)
+            }
+        };
+    }
+    let profile = config.agents.get("claude");
+    if let Some(name) =
+        keyed.into_iter().find(|name| profile.is_some_and(|own| own.env_set.contains_key(*name)))
+    {
+        return Finding::ok(check, format!("{name} in agents.claude.envSet"));
     }
     if let Some(name) = keyed.into_iter().find(|name| set(name)) {
         return Finding::ok(check, format!("{name}, which serves any number of runs"));
@@ -140,11 +153,15 @@ mod tests {
             |name: &str| -> Environment { [(name.to_owned(), "x".to_owned())].into_iter().collect() };
         let login = tempfile::NamedTempFile::new().unwrap();
         let configured = Config::parse(r#"{"claude":{"apiKey":"${KEY}"}}"#).unwrap();
+        let in_profile =
+            Config::parse(r#"{"agents":{"claude":{"envSet":{"ANTHROPIC_API_KEY":"k"}}}}"#).unwrap();
         let cases = [
             (Config::default(), "ANTHROPIC_API_KEY", Verdict::Ok),
             (Config::default(), "CLAUDE_CODE_OAUTH_TOKEN", Verdict::Ok),
             (Config::default(), "OTHER", Verdict::Warning),
-            (configured, "OTHER", Verdict::Ok),
+            (configured.clone(), "KEY", Verdict::Ok),
+            (configured, "OTHER", Verdict::Error),
+            (in_profile, "OTHER", Verdict::Ok),
         ];
         for (config, name, expected) in cases {
             assert_eq!(sign_in(&config, &environment(name), Some(login.path())).verdict, expected, "{name}");
