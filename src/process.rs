@@ -25,7 +25,7 @@ mod tree;
 pub use ending::{Ended, end_all, signal_all, signal_started, stop_all};
 pub use table::{Usage, started, usage};
 use tree::pid_of;
-pub use tree::{carrying, descendants, family, marked, reap_zombies};
+pub use tree::{carrying, descendants, marked, marked_families, reap_zombies};
 
 /// How long a process may take to follow SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);

@@ -23,11 +23,12 @@ pub fn for_client(config: &Config, record: &Record) -> Option<f64> {
     Some(cap + run.cost_before_usd.unwrap_or_default())
 }
 
-/// Whether what the agent says of its cost is more than the cap.
-pub fn exceeded(config: &Config, record: &Record, last: Option<&Final>) -> bool {
-    let (Some(run), Some(last)) = (&record.run, last) else { return false };
-    let cap = cap(config, record, run.agent.as_deref().unwrap_or_default());
-    cap.zip(of_run(last, run.cost_before_usd)).is_some_and(|(cap, cost)| cost > cap)
+/// Whether what the agent says of its cost, with its last result or while it works, is more than the cap.
+pub fn exceeded(config: &Config, record: &Record, last: Option<&Final>, so_far: Option<f64>) -> bool {
+    let Some(run) = &record.run else { return false };
+    let Some(cap) = cap(config, record, run.agent.as_deref().unwrap_or_default()) else { return false };
+    let said = last.and_then(|last| of_run(last, run.cost_before_usd));
+    [said, so_far].into_iter().flatten().any(|cost| cost > cap)
 }
 
 /// What one run cost, of what its agent says; `before` is what the session had cost when it began.
@@ -117,7 +118,7 @@ mod tests {
     fn a_run_is_told_from_its_session_where_it_is_capped() {
         let config = Config::parse(r#"{"budget":{"perRunUsd":0.8}}"#).unwrap();
         let mut record = Record::new("o/r", 1, Issue::default());
-        assert!(!exceeded(&config, &record, Some(&said(99.0, true))));
+        assert!(!exceeded(&config, &record, Some(&said(99.0, true)), Some(99.0)));
         record.run = Some(Run { cost_before_usd: Some(1.0), ..Run::default() });
         let cases = [
             (said(1.75, true), false),
@@ -126,12 +127,13 @@ mod tests {
             (said(0.85, false), true),
         ];
         for (last, expected) in cases {
-            assert_eq!(exceeded(&config, &record, Some(&last)), expected, "{last:?}");
+            assert_eq!(exceeded(&config, &record, Some(&last), None), expected, "{last:?}");
         }
-        assert!(!exceeded(&config, &record, None));
+        assert!(!exceeded(&config, &record, None, Some(0.75)));
+        assert!(exceeded(&config, &record, None, Some(0.85)), "said while it works");
         assert_eq!(for_client(&config, &record), Some(1.8));
         assert_eq!(for_client(&Config::default(), &record), None);
-        assert!(!exceeded(&Config::default(), &record, Some(&said(99.0, true))));
+        assert!(!exceeded(&Config::default(), &record, Some(&said(99.0, true)), None));
     }
 
     #[test]

@@ -61,7 +61,10 @@ pub fn question(said: &str) -> Option<&str> {
 /// Decides, and says why.
 pub fn judge(parser: Parser, evidence: &Evidence) -> (Outcome, String) {
     let (outcome, why) = match evidence.stopped {
-        Some(Stopped::TimedOut) => (Outcome::TimedOut, "the time was up"),
+        Some(Stopped::TimedOut) => match judge_itself(parser, evidence) {
+            (Outcome::Success, why) => return (Outcome::Success, format!("{why}; then the time was up")),
+            _ => (Outcome::TimedOut, "the time was up"),
+        },
         Some(Stopped::Stalled) => (Outcome::Stalled, "it gave no sign of life for too long"),
         Some(Stopped::OutOfMemory) => (Outcome::OutOfMemory, "it took more memory than it may"),
         Some(Stopped::Tampered) => (Outcome::Tampered, "the repository around the worktree was changed"),

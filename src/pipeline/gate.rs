@@ -143,7 +143,7 @@ fn check(
         Ok(running) => {
             let exit = running.wait(deadline)?.map(|finished| finished.exit);
             let token = record.claimed()?.token.as_str();
-            process::end_all(|| process::marked(seen::MARKER, token), process::GRACE, || {});
+            process::end_all(process::marked_families(seen::MARKER, token), process::GRACE, || {});
             exit
         }
         Err(error) => {

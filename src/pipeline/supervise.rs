@@ -50,6 +50,7 @@ pub(crate) use sweep::end_processes;
 use follow::Follower;
 use launch::{Means, start};
 use limits::Watched;
+use sweep::sweep;
 use watch::watch;
 
 /// Runs an instance from where it stands; `agent` is the profile that was asked for.
@@ -141,6 +142,13 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
             .or_fail(Kind::Internal, || "cannot listen for signals")?;
     }
     workspace::guard::begin(session, record, &ready)?;
+    // Making a workspace takes minutes now and then, and all of them may have been told to stop meanwhile.
+    if let Err(refused) =
+        session.state.refuse_when_stopped().and_then(|()| session.state.leave_rest(record.number))
+    {
+        workspace::guard::close(session, record)?;
+        return Err(refused);
+    }
     let mut group = limits::make(session, record)?;
     let record = enter(session, record, &agent, &ready, &group, &tier).inspect_err(|_| {
         group.remove();
@@ -150,11 +158,17 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
         follower.tell(session, &format!("without a sandbox, because {why}"))?;
     }
     ready.told.iter().try_for_each(|said| follower.tell(session, said))?;
+    if setup::is_wanted(session, &ready) {
+        // It may take long: whoever listens need not wait for it.
+        tell(session, &record)?;
+    }
+    let token = &record.claimed()?.token;
     let set_up = setup::run(session, &record, &ready, &means, &mut follower, &mut group, &told);
     if let Some(evidence) = set_up.unwrap_or_else(|error| {
         session.complain(&error);
         Some(Evidence { exit: Some(127), ..Evidence::default() })
     }) {
+        sweep(token, None, &group);
         return conclude(session, &record, evidence);
     }
     let started = start(session, &record, &agent, &ready, &means, &follower, &mut group);
@@ -162,17 +176,26 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
         Ok(running) => running,
         Err(error) => {
             session.complain(&error);
+            sweep(token, None, &group);
             return conclude(session, &record, Evidence { exit: Some(127), ..Evidence::default() });
         }
     };
-    let record = session.state.update(record.number, |record| {
+    // From here on an agent is at work, and nothing but the end of its run may end its supervisor.
+    let started = |record: &mut Record| {
         if let Some(run) = &mut record.run {
             run.pid = running.pid();
             run.limits = Some(group.in_record());
         }
         Ok(())
+    };
+    let record = session.state.update(record.number, started).or_else(|error| {
+        session.complain(&error);
+        let mut unsaved = record.clone();
+        started(&mut unsaved).map(|()| unsaved)
     })?;
-    tell(session, &record)?;
+    if let Err(error) = tell(session, &record) {
+        session.complain(&error);
+    }
     limits::tell(session, &mut follower, &group);
     watch(session, &record, &running, follower, Watched::new(group), &told)
 }

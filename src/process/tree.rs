@@ -1,10 +1,11 @@
 //! The processes of a run: found by descent, or by the environment marker they inherited.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::table::{Entry, environ, pids, table};
+use super::table::{Entry, environ, pids, started, table};
 
 pub(super) fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
@@ -19,9 +20,23 @@ pub fn marked(name: &str, value: &str) -> Vec<u32> {
     pids().into_iter().flatten().filter(|pid| *pid != std::process::id()).filter(holds).collect()
 }
 
+/// Finds the processes that carry a marker, and their families. Looks again at whom it found before: with its parent
+/// gone, one without the marker would be nobody's.
+pub fn marked_families(name: &str, value: &str) -> impl Fn() -> Vec<u32> {
+    let seen: RefCell<BTreeSet<(u32, u64)>> = RefCell::default();
+    move || {
+        let mut seen = seen.borrow_mut();
+        let mut known = marked(name, value);
+        known.extend(seen.iter().filter(|(pid, start)| started(*pid) == Some(*start)).map(|(pid, _)| *pid));
+        let found = family(known);
+        *seen = found.iter().filter_map(|pid| Some((*pid, started(*pid)?))).collect();
+        found
+    }
+}
+
 /// These processes, their living descendants, and whoever is in a session that one of them leads: what took the
 /// marker out of its environment is found by the company it keeps. Never this process.
-pub fn family(of: Vec<u32>) -> Vec<u32> {
+fn family(of: Vec<u32>) -> Vec<u32> {
     let mut family: BTreeSet<u32> = of.into_iter().collect();
     let table: Vec<Entry> = if family.is_empty() { Vec::new() } else { table() };
     loop {
@@ -55,11 +70,24 @@ pub fn descendants() -> Vec<u32> {
 /// Takes leave of this process's children that have ended, except one that is waited for elsewhere.
 pub fn reap_zombies(except: Option<u32>) {
     let me = std::process::id();
-    for entry in
-        table().iter().filter(|entry| entry.ended() && entry.parent == me && Some(entry.pid) != except)
-    {
+    let zombie = |entry: &Entry| entry.ended() && entry.parent == me && Some(entry.pid) != except;
+    let zombies: Vec<Entry> = match children() {
+        Some(pids) => pids.into_iter().filter_map(Entry::of).filter(zombie).collect(),
+        None => table().into_iter().filter(zombie).collect(),
+    };
+    for entry in zombies {
         let _ = waitpid(pid_of(entry.pid), WaitOptions::NOHANG);
     }
+}
+
+/// The children of this process, by the kernel's own list; none where it keeps none (`CONFIG_PROC_CHILDREN`).
+fn children() -> Option<Vec<u32>> {
+    let mut pids = Vec::new();
+    for thread in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let listed = std::fs::read_to_string(thread.path().join("children")).ok()?;
+        pids.extend(listed.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Some(pids)
 }
 
 /// Every process, this one excepted, whose environment has the first of these variables: what it has of them.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::wait::until;
 use crate::{House, Plan};
 
 #[test]
@@ -73,4 +74,28 @@ fn what_is_asked_of_cq_stop_makes_sense() {
     let shown = house.cq("stop").args(["--status"]).run().quietly().record();
     assert_eq!(shown, json!({"in_force": "rest", "until": "2199-01-01T00:00:00Z", "reason": "usage limit"}));
     house.cq("status").run().ends(0, "no agent is started before 2199-01-01T00:00:00Z: usage limit");
+}
+
+/// A base of many gigabytes takes its time, and a night's work may have been called off meanwhile.
+#[test]
+fn a_stop_that_comes_while_a_workspace_is_made_is_honoured() {
+    let house = House::usual();
+    house.work(1).good();
+    house.claim(2);
+    let lock = std::fs::File::open(house.state_dir().join("repo.git/fetch.lock")).unwrap();
+    lock.lock().unwrap();
+    let spawn = house.cq("spawn").args(["2"]).start();
+    until("the making of a workspace", || (!house.named(&["cq-prepare"]).is_empty()).then_some(()));
+    house.cq("stop").args(["--drain", "--reason", "enough"]).run().good();
+    drop(lock);
+    let ended = spawn.wait_with_output().unwrap();
+    let said = house.clone().join("logs/claude-instance-2/supervise.log");
+    let said = std::fs::read_to_string(said).unwrap();
+    assert_eq!(ended.status.code(), Some(75), "{said}");
+    assert!(said.contains("enough"), "{said}");
+    let record = house.record(2);
+    assert_eq!((&record["status"], &record["run"]), (&json!("queued"), &json!(null)), "{record:#}");
+    house.cq("stop").args(["--thaw"]).run().good();
+    house.cq("spawn").args(["--wait", "2"]).run().good();
+    assert_eq!(house.record(2)["outcome"], "success");
 }

@@ -48,6 +48,32 @@ fn a_deadline_of_another_boot_kills_nobody() {
     assert!(!House::processes_with(&claim).is_empty());
 }
 
+/// As after a sleep of the machine: its time is up since long, and it only needs a moment to end.
+#[test]
+fn a_supervisor_that_is_late_may_end_its_run_and_one_that_hangs_is_killed() {
+    let overdue =
+        |house: &House| tamper(house, 1, |record| record["run"]["deadline_since_boot_ms"] = json!(1));
+    let late = House::with_steps(&json!([
+        {"sleep_ms": 4000}, {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
+    ]));
+    let hung = House::with_steps(&json!([{"hang": true}]));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            late.work_detached(1);
+            overdue(&late);
+            late.cq("monitor").run().quietly();
+            assert_eq!(late.record(1)["outcome"], "success", "{}", late.record(1)["history"]);
+        });
+        hung.work_detached(1);
+        overdue(&hung);
+        let said = "hung and was killed";
+        let ran = hung.cq("monitor").run();
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert_eq!(hung.record(1)["outcome"], "crashed");
+        assert_eq!(House::processes_with(&marker(&hung, 1)), Vec::<i32>::new());
+    });
+}
+
 #[test]
 fn what_a_released_claim_left_running_is_ended_and_nothing_else() {
     let house = House::usual();

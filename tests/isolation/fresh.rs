@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -155,6 +156,32 @@ fn a_setup_that_fails_ends_the_attempt_and_says_why() {
         house.shell("cq-spawn --wait 1").at(LATER).run().good();
         assert_eq!(house.status(1), "testing");
     }
+}
+
+#[test]
+fn a_setup_is_frozen_with_everybody_else_and_ends_with_its_runs_time() {
+    let house = House::usual();
+    let ticks = house.place("ticks");
+    house.configure(|config| {
+        let program = "until test -e \"$0.go\"; do echo t >>\"$0\"; sleep 0.02; done; rm \"$0.go\"";
+        config["workspace"]["setup"] = json!([["sh", "-c", program, ticks]]);
+    });
+    let size = || fs::metadata(&ticks).map_or(0, |about| about.len());
+    // cq-spawn does not wait for it.
+    house.work_detached(1);
+    until("the first line", || (size() > 0).then_some(()));
+    house.cq("stop").args(["--freeze"]).run().good();
+    let still = size();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(size(), still, "nothing moves");
+    house.cq("stop").args(["--thaw"]).run().good();
+    until("more lines", || (size() > still).then_some(()));
+    fs::write(house.place("ticks.go"), "").unwrap();
+    until("the agent's end", || (house.status(1) == "testing").then_some(()));
+    // cq-monitor does not take a supervisor for hanging whose setup takes longer than its run may.
+    house.configure(|config| config["queue"]["timeoutMinutes"] = json!(0.05));
+    house.work(2);
+    assert_eq!(house.record(2)["outcome"], "timed-out", "{}", house.record(2)["history"]);
 }
 
 /// The spares that are ready.

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::support::ran::Run;
 use crate::support::skip::skip;
 use crate::{House, Plan};
@@ -115,4 +117,28 @@ fn a_read_only_state_can_still_be_read() {
     assert!(cq("status", &["--explain", "1"]).run().good().stdout.contains("it is queued"));
     house.program("mount").args(["-o", "remount,rw", &folder]).run().good();
     cq("claim", &["2"]).run().quietly();
+}
+
+/// The log cannot be written then; the run goes on, and its work counts.
+#[test]
+fn a_disk_that_fills_while_an_agent_works_ends_no_run() {
+    let fill = "cat /dev/zero >ballast 2>/dev/null; true";
+    let long = json!({"say": "On a full disk. ".repeat(100)});
+    let house = House::with_steps(&json!([
+        {"run": ["sh", "-c", fill]}, long, long, long, long, {"sleep_ms": 1500}, long,
+        {"run": ["sh", "-c", "rm ballast; echo x >new.txt"]}, {"commit": "Add a file"}, {"say": "Done."},
+    ]));
+    let Some(disk) = Disk::mount(&house, "a_disk_that_fills_while_an_agent_works_ends_no_run") else {
+        return;
+    };
+    house.configure(|config| {
+        config["workspace"]["baseDir"] = json!(disk.folder);
+        config["limits"]["freeDiskMegabytes"] = json!(0);
+    });
+    house.work(1).good();
+    let record = house.record(1);
+    assert_eq!(record["outcome"], "success", "{}", record["history"]);
+    let said =
+        fs::read_to_string(house.clone().join("logs/claude-instance-1/supervise.log")).unwrap_or_default();
+    assert_eq!(said.matches("No space left").count(), 1, "complained of once: {said}");
 }

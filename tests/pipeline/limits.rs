@@ -277,6 +277,54 @@ fn a_scope_that_cannot_be_made_is_replaced_by_the_next_mechanism() {
     }
 }
 
+/// A systemd that answers late would start a second agent beside the one that another mechanism has started.
+#[test]
+fn a_scope_that_is_made_too_late_starts_no_second_agent() {
+    let house = House::usual();
+    let programs = house.place("programs");
+    fs::create_dir(&programs).unwrap();
+    for (name, text) in [
+        ("systemctl", "#!/bin/sh\nexit 0\n"),
+        ("systemd-run", "#!/bin/sh\nsleep 11\nwhile [ \"$1\" != -- ]; do shift; done; shift\nexec \"$@\"\n"),
+    ] {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::write(programs.join(name), text).unwrap();
+        fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let starts = house.text_of("starts");
+    let steps = json!([
+        {"run": ["sh", "-c", "echo started >>\"$0\"; sleep 2", starts]},
+        {"append": {"path": "new.txt", "content": "x\n"}}, {"commit": "Add a file"},
+    ]);
+    fs::write(house.place("script.json"), json!({ "default": steps }).to_string()).unwrap();
+    house.configure(|config| config["limits"]["mechanism"] = json!("systemd-scope"));
+    let path = format!(
+        "{}:{}:/usr/local/bin:/usr/bin:/bin",
+        programs.display(),
+        crate::support::house::binaries().display()
+    );
+    house.claim(1);
+    house.cq("spawn").args(["--wait", "1"]).env("PATH", &path).run().good();
+    assert_eq!(house.record(1)["outcome"], "success", "{}", house.record(1)["history"]);
+    assert_eq!(fs::read_to_string(starts).unwrap(), "started\n");
+}
+
+/// Orphans come to the supervisor when they end; left to lie, they would count among the processes of the run.
+#[test]
+fn orphans_that_have_ended_count_no_more() {
+    let test = "orphans_that_have_ended_count_no_more";
+    let batches = "for i in $(seq 8); do for j in $(seq 30); do (true &) || exit 1; done; sleep 0.6; done";
+    let house = House::with_steps(&json!([
+        {"run": ["sh", "-c", batches]}, {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
+    ]));
+    if !kernel(&house, test) {
+        return;
+    }
+    house.configure(|config| config["limits"]["processes"] = json!(80));
+    house.work(1).good();
+    assert_eq!(house.record(1)["outcome"], "success", "{}", house.log(1));
+}
+
 #[test]
 fn a_full_machine_starts_no_more_agents() {
     let house = House::usual();

@@ -11,7 +11,17 @@ const LATER: &str = "2199-01-01T00:00:00Z";
 
 /// Starts the agent of issue #1, and kills its supervisor once `ready`.
 fn orphaned(steps: &Value, ready: impl Fn(&House) -> bool) -> (House, String) {
+    orphaned_as(steps, ready, |_| {})
+}
+
+/// The same in a house that is configured.
+fn orphaned_as(
+    steps: &Value,
+    ready: impl Fn(&House) -> bool,
+    configure: impl FnOnce(&House),
+) -> (House, String) {
     let house = House::with_steps(steps);
+    configure(&house);
     house.claim(1);
     let record = house.cq("spawn").args(["1"]).run().quietly().record();
     until("the agent's work", || ready(&house).then_some(()));
@@ -44,6 +54,23 @@ fn a_run_that_lost_its_supervisor_is_ended_and_tried_again() {
     house.shell("cq-monitor | cq-spawn").at(LATER).run().quietly();
     assert_eq!(House::processes_with(&claim).len(), 1);
     assert_eq!((house.status(1).as_str(), begun(&house)), ("in-progress", true));
+}
+
+/// What took the marker out of its environment is known by its family, also when that is asked to end first.
+#[test]
+fn a_child_without_the_marker_does_not_outlive_a_run_that_lost_its_supervisor() {
+    let child =
+        "env -i sh -c 'trap \"\" TERM; echo $$ >pid.new; mv pid.new pid; sleep 300; sleep 300' & wait";
+    let started = |house: &House| house.workspace(1).join("widgets/pid").exists();
+    let steps = json!([{"run": ["sh", "-c", child]}, {"hang": true}]);
+    let (house, claim) = orphaned_as(&steps, started, |house| {
+        house.configure(|config| config["limits"]["mechanism"] = json!("watchdog"));
+    });
+    let pid = fs::read_to_string(house.workspace(1).join("widgets/pid")).unwrap();
+    assert!(fs::exists(format!("/proc/{}", pid.trim())).unwrap());
+    house.cq("monitor").run().good();
+    assert!(House::processes_with(&claim).is_empty());
+    until_ended(pid.trim());
 }
 
 #[test]

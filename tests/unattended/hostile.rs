@@ -330,6 +330,26 @@ fn a_result_that_nothing_follows_is_enough() {
     assert_eq!(record["outcome"], "success", "{}", record["history"]);
 }
 
+/// A background task brings another turn: its minute of silence is none after the end.
+#[test]
+fn a_turn_after_a_result_is_not_cut_off() {
+    let result = json!({
+        "type": "result", "subtype": "success", "is_error": false, "result": "So far.", "session_id": "s", "num_turns": 1,
+    });
+    let (house, ..) = watched(&json!([
+        {"print_raw": format!("{result}\n")}, {"say": "The build is done; I go on."}, {"sleep_ms": 63000},
+        {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"}, {"say": "Now it is done."},
+    ]));
+    let record = house.record(1);
+    assert_eq!(
+        (&record["outcome"], &record["run"]["exit"]),
+        (&json!("success"), &json!(0)),
+        "{}",
+        record["history"]
+    );
+    assert!(house.log(1).contains("done: Now it is done."), "{}", house.log(1));
+}
+
 /// What a run may take is measured by a clock that nobody sets.
 #[test]
 fn a_clock_that_is_moved_by_days_ends_no_run_and_keeps_none_alive() {

@@ -48,6 +48,8 @@ pub(super) struct Follower {
     log: Log,
     ration: Ration,
     last: Option<(Final, Instant)>,
+    /// Whether nothing but noise came after the last result.
+    rests: bool,
     /// When something was last read.
     heard_at: Instant,
     last_event_at: Option<Timestamp>,
@@ -79,6 +81,7 @@ impl Follower {
             log,
             ration: Ration::new(clock::since_boot()),
             last: None,
+            rests: false,
             heard_at: Instant::now(),
             last_event_at: None,
             unnoted: false,
@@ -154,6 +157,10 @@ impl Follower {
         let told = rationed(&mut self.ration, &said, |text| log.tell(session, text));
         if let Some(end) = said.end {
             self.last = Some((end, Instant::now()));
+            self.rests = true;
+        } else if !said.lines.is_empty() {
+            // A background task may begin another turn.
+            self.rests = false;
         }
         told
     }
@@ -173,9 +180,19 @@ impl Follower {
         self.last.as_ref().map(|(last, _)| last)
     }
 
+    /// Whether the agent has given its result, and not gone on after it.
+    pub(super) fn rests(&self) -> bool {
+        self.rests
+    }
+
     /// Whether the agent has had this long to end after its result.
-    pub(super) fn result_is_older_than(&self, age: Duration) -> bool {
-        self.last.as_ref().is_some_and(|(_, at)| at.elapsed() > age)
+    pub(super) fn has_rested_for(&self, age: Duration) -> bool {
+        self.rests && self.last.as_ref().is_some_and(|(_, at)| at.elapsed() > age)
+    }
+
+    /// US dollars that the run has cost, where the agent says so while it works.
+    pub(super) fn cost_so_far(&self) -> Option<f64> {
+        self.understood.so_far().cost_usd
     }
 
     /// Time in which the agent could not move does not count.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::follow::Follower;
+use super::sweep::sweep;
 use crate::error::Result;
 use crate::limits::memory::Memory;
 use crate::limits::watchdog::Watchdog;
 use crate::limits::{self, Group, Mechanism};
-use crate::process::Running;
+use crate::process::{self, Running};
 use crate::record::{Record, Run, RunLimits};
 use crate::session::Session;
 
@@ -33,6 +34,9 @@ pub(super) fn arrived(
     let ended = || Ok(running.wait(Duration::ZERO)?.is_some());
     let Err(error) = group.await_arrival(said, ended) else { return Ok(true) };
     session.note(&format!("{}: {error}", group.mechanism().name()));
+    // It may only be late: two agents must never be at work.
+    sweep(&record.claimed()?.token, running.pid(), group);
+    running.wait(process::GRACE)?;
     let (limits, environment) = (&session.loaded.config.limits, &session.environment);
     *group = limits::create_next(group, error.to_string(), &name(session, record)?, limits, environment)?;
     Ok(false)

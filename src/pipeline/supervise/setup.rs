@@ -9,16 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::follow::Follower;
+use super::freeze::Freeze;
 use super::launch::{self, Means};
 use super::lease;
 use super::watch::TICK;
 use crate::agent::environment as seen;
 use crate::agent::evidence::{Evidence, Stopped};
+use crate::clock;
 use crate::error::{Kind, OrFail, Result};
 use crate::limits::Group;
 use crate::pipeline::workspace::{Ready, SET_UP, private_file, tail};
 use crate::process;
-use crate::record::Record;
+use crate::record::{Record, Run};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::{durable, stop};
@@ -27,6 +29,12 @@ use crate::state::{durable, stop};
 const LINES: usize = 5;
 /// And so many characters.
 const LONGEST: usize = 600;
+
+/// Whether there is something to run.
+pub(super) fn is_wanted(session: &Session, ready: &Ready) -> bool {
+    let done = ready.paths.dir.join(SET_UP);
+    !session.loaded.config.workspace.setup.is_empty() && done.symlink_metadata().is_err()
+}
 
 /// Runs them, unless that was done. Gives the evidence that ends the attempt where one fails, or where the run has to
 /// end meanwhile.
@@ -39,12 +47,10 @@ pub(super) fn run(
     group: &mut Group,
     told: &AtomicBool,
 ) -> Result<Option<Evidence>> {
-    let commands = &session.loaded.config.workspace.setup;
-    let done = ready.paths.dir.join(SET_UP);
-    if commands.is_empty() || done.symlink_metadata().is_ok() {
+    if !is_wanted(session, ready) {
         return Ok(None);
     }
-    for (number, command) in commands.iter().enumerate() {
+    for (number, command) in session.loaded.config.workspace.setup.iter().enumerate() {
         let log = ready.paths.raw_file(record, &format!("setup.{}.txt", number + 1));
         let started = Instant::now();
         let end = one(session, record, ready, means, command, &log, group, told)?;
@@ -65,7 +71,7 @@ pub(super) fn run(
         };
         return Ok(Some(evidence));
     }
-    durable::replace_cheaply(&done, b"")?;
+    durable::replace_cheaply(&ready.paths.dir.join(SET_UP), b"")?;
     Ok(None)
 }
 
@@ -129,17 +135,40 @@ fn one(
     let end = wait(session, record, &running, told)?;
     // Whatever it left behind is not the agent's.
     let token = record.claimed()?.token.as_str();
-    process::end_all(|| process::marked(seen::MARKER, token), process::GRACE, || {});
+    process::end_all(process::marked_families(seen::MARKER, token), process::GRACE, || {});
     Ok(end)
 }
 
 fn wait(session: &Session, record: &Record, running: &process::Running, told: &AtomicBool) -> Result<End> {
-    let time = Duration::from_secs_f64(session.loaded.config.workspace.setup_timeout_minutes * 60.0);
+    let mut freeze = Freeze::default();
+    let end = wait_or_freeze(session, record, running, told, &mut freeze);
+    freeze.lift(record);
+    end
+}
+
+fn wait_or_freeze(
+    session: &Session,
+    record: &Record,
+    running: &process::Running,
+    told: &AtomicBool,
+    freeze: &mut Freeze,
+) -> Result<End> {
+    let mut time = Duration::from_secs_f64(session.loaded.config.workspace.setup_timeout_minutes * 60.0);
     let claim = record.claimed()?;
+    // What was frozen before is in the state's record, not in ours.
+    let noted = session.state.get(record.number).ok().flatten().and_then(|record| record.run);
+    let mut deadline = noted.as_ref().or(record.run.as_ref()).and_then(Run::deadline_since_boot);
     let (began, mut renewed) = (Instant::now(), session.clock.now());
     loop {
         if let Some(finished) = running.wait(TICK)? {
             return Ok(End::Exit(finished.exit));
+        }
+        process::reap_zombies(running.pid());
+        let frozen_for = freeze.look(session, record);
+        time += frozen_for;
+        deadline = deadline.map(|deadline| deadline + frozen_for);
+        if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
+            return Ok(End::Told(Stopped::TimedOut));
         }
         if told.load(Ordering::SeqCst) {
             return Ok(End::Told(Stopped::Interrupted));

@@ -14,7 +14,7 @@ pub(crate) fn end_processes(record: &Record) -> Result<()> {
     if record.run.as_ref().is_some_and(|run| run.liveness == Some(Liveness::Frozen)) {
         freeze::set(record, false);
     }
-    end(group_of(record).as_ref(), || process::marked(MARKER, token), || {});
+    end(group_of(record).as_ref(), process::marked_families(MARKER, token), || {});
     Ok(())
 }
 

@@ -43,22 +43,32 @@ pub(super) fn watch(
     let mut stopped = None;
     let mut exit = None;
     let mut tick = TICK;
+    let mut deaf = false;
     while stopped.is_none() {
-        if let Some(finished) = running.wait(tick)? {
-            exit = Some(finished.exit);
-            break;
+        match running.wait(tick) {
+            Ok(Some(finished)) => {
+                exit = Some(finished.exit);
+                break;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                session.complain(&error);
+                stopped = Some(Stopped::Interrupted);
+            }
         }
+        // Orphans of the run come to us; one that nobody takes leave of counts among its processes.
+        process::reap_zombies(running.pid());
         let now = session.clock.now();
         let frozen_for = freeze.look(session, record);
         deadline = deadline.map(|deadline| deadline + frozen_for);
         follower.put_off(frozen_for);
         // Who says more than can be read at a time is not waited for.
-        tick = if follower.catch_up(session)? { TICK } else { Duration::ZERO };
-        stopped = reason_to_stop(session, &follower, deadline, told);
+        tick = if heard(session, &mut deaf, follower.catch_up(session)) { TICK } else { Duration::ZERO };
+        stopped = stopped.or_else(|| reason_to_stop(session, &follower, deadline, told));
         pulse.heard(follower.heard_at());
         if freeze.is_on() || !frozen_for.is_zero() {
             pulse.put_off(frozen_for);
-        } else if stopped.is_none() && follower.last().is_none() {
+        } else if stopped.is_none() && !follower.rests() {
             // After its result another clock runs.
             detail = pulse.look(session, record, &watched.group);
             stopped = detail.as_ref().map(|_| Stopped::Stalled);
@@ -66,7 +76,8 @@ pub(super) fn watch(
         if watched.look() {
             stopped = stopped.or(Some(Stopped::OutOfMemory));
         }
-        if stopped.is_none() && budget::exceeded(&session.loaded.config, record, follower.last()) {
+        let cost = follower.cost_so_far();
+        if stopped.is_none() && budget::exceeded(&session.loaded.config, record, follower.last(), cost) {
             stopped = Some(Stopped::OverBudget);
         }
         // A lost lease is only one if somebody else says so; a full disk is no reason to kill.
@@ -82,15 +93,32 @@ pub(super) fn watch(
     freeze.lift(record);
     sweep(&token, running.pid(), &watched.group);
     if exit.is_none() {
-        exit = running.wait(process::GRACE)?.map(|finished| finished.exit);
+        exit = running.wait(process::GRACE).ok().flatten().map(|finished| finished.exit);
     }
-    follower.finish(session)?;
+    heard(session, &mut deaf, follower.finish(session).map(|()| true));
     watched.look();
     conclude(
         session,
         &watched.noted(record),
         Evidence { exit, last: follower.last().cloned(), stopped, detail, ..Evidence::default() },
     )
+}
+
+/// Whether all that was said has been read. What cannot be read or written down, on a full disk, ends no run; it is
+/// complained of once.
+fn heard(session: &Session, deaf: &mut bool, caught_up: Result<bool>) -> bool {
+    match caught_up {
+        Ok(all) => {
+            *deaf = false;
+            all
+        }
+        Err(error) => {
+            if !std::mem::replace(deaf, true) {
+                session.complain(&error);
+            }
+            true
+        }
+    }
 }
 
 fn reason_to_stop(
@@ -108,5 +136,5 @@ fn reason_to_stop(
     if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
         return Some(Stopped::TimedOut);
     }
-    follower.result_is_older_than(AFTER_RESULT).then_some(Stopped::Lingered)
+    follower.has_rested_for(AFTER_RESULT).then_some(Stopped::Lingered)
 }

@@ -54,7 +54,7 @@ fn end_of_idle(session: &Session, record: &Record, token: &str) -> Result<()> {
 }
 
 fn end_all(token: &str) -> usize {
-    process::end_all(|| process::marked(MARKER, token), process::GRACE, || {}).found
+    process::end_all(process::marked_families(MARKER, token), process::GRACE, || {}).found
 }
 
 fn tell(session: &Session, issue: u64, ended: usize, why: &str) {

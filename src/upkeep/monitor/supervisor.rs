@@ -1,10 +1,11 @@
 //! Supervisors: whether one is there, and the end of one that hangs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::error::Result;
+use crate::process;
 use crate::record::{Owner, Record, Status};
 use crate::session::Session;
 use crate::state::owner;
@@ -12,6 +13,9 @@ use crate::state::owner;
 /// How long a lock is waited for whose holder is known to be gone.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
+/// What a supervisor may need beside the grace of its processes, once its run's time is up.
+const CONCLUDING: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Whether somebody works on a record's instance.
 ///
@@ -22,8 +26,20 @@ pub(super) fn holds(session: &Session, record: &Record) -> Result<bool> {
     if gone { wait_for_lock(session, record) } else { session.state.is_held(record.instance()) }
 }
 
-/// Ends a supervisor that outlived its run's deadline, if the process is the very one that was noted.
+/// Ends a supervisor that outlived its run's deadline, if the process is the very one that was noted. One that is just
+/// ending its run, after the machine slept over the deadline, gets the time for it.
 pub(super) fn kill(session: &Session, record: &Record) {
+    let began = Instant::now();
+    while began.elapsed() < process::GRACE + CONCLUDING {
+        let now = session.state.get(record.number).ok().flatten();
+        if now.is_none_or(|now| now.status != Some(Status::InProgress)) {
+            return;
+        }
+        if !session.state.is_held(record.instance()).unwrap_or(true) {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
     let Some(noted) = noted(record).filter(|noted| owner::signal(noted, Signal::KILL)) else { return };
     session
         .note(&format!("issue #{}: its supervisor (pid {}) hung and was killed", record.number, noted.pid));
