@@ -25,6 +25,7 @@ impl Config {
         let whole = [
             ("limits.memoryMegabytes", self.limits.memory_megabytes),
             ("limits.processes", self.limits.processes),
+            ("claims.leaseMinutes", Some(self.claims.lease_minutes.into())),
         ];
         if let Some((key, _)) = whole.into_iter().find(|(_, number)| *number == Some(0)) {
             return Err(Error::new(Kind::Config, format!("'{key}' must be greater than 0")));

@@ -221,6 +221,11 @@ fn create_by(
     }
     let reasons = reasons(&failed);
     let reasons = if reasons.is_empty() { "limits.mechanism rules it out".to_owned() } else { reasons };
+    if !limits.required {
+        let message = format!("nobody can see to the limits here: {reasons}");
+        return Err(Error::new(Kind::Config, message)
+            .hint("mend that, or take out what limits.mechanism and the limits themselves ask for"));
+    }
     let message = format!("limits.required is set, and the kernel cannot enforce the limits here: {reasons}");
     Err(Error::new(Kind::Config, message)
         .hint("cq-doctor says what is missing; without limits.required, agents start with a watchdog"))

@@ -230,7 +230,9 @@ fn follow(supervisor: Started, wait: bool) -> Result<Record> {
             let finished = running.wait(Duration::from_secs(10))?;
             let exit = finished.map_or(-1, |finished| finished.exit);
             let error = children::complaint("the supervisor", &said_since(&log, log_begins), exit);
-            let told = Error::new(error.kind, format!("issue #{number}: {error}"));
+            let (said, issue) = (error.to_string(), format!("issue #{number}"));
+            let told = if said.starts_with(&issue) { said } else { format!("{issue}: {said}") };
+            let told = Error::new(error.kind, told);
             Err(told
                 .hint(error.hint.unwrap_or_else(|| format!("the supervisor's log is '{}'", log.display()))))
         }

@@ -67,7 +67,7 @@ impl State {
 
     /// Makes what is missing, readable by nobody else; refuses a network file system.
     pub fn create(&self) -> Result<()> {
-        if self.path("lock").exists() {
+        if self.path("lock").exists() || self.path("records").exists() {
             return Ok(());
         }
         for folder in ["", "records", "archive", "instances", "cache"] {

@@ -42,7 +42,8 @@ impl Day {
 
     /// US dollars that the runs of now may cost together.
     pub fn reserved_usd(&self) -> f64 {
-        self.reserved.values().map(|one| one.usd).sum()
+        // The sum of nothing is -0.
+        self.reserved.values().map(|one| one.usd).sum::<f64>() + 0.0
     }
 
     /// Reserves for an issue's run, or says why the day has no room for it. An earlier reservation of the same issue is

@@ -92,6 +92,9 @@ const PARTS: [Part; 11] = [
     |session, _, tell| github::look(session, tell),
 ];
 
+/// Of these, so many stand for themselves: the rest would only tell of the defaults, were the configuration unreadable.
+const WITHOUT_CONFIGURATION: usize = 2;
+
 /// Looks at everything, or at the workspaces of the instances that are named.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     workspaces::refuse_other_names(&wish.instances)?;
@@ -115,7 +118,9 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         })
     };
     if wish.instances.is_empty() {
-        PARTS.into_iter().try_for_each(|part| part(session, wish, &mut tell))?;
+        let is_readable = Loaded::find(session.options.config.as_deref(), session.folder()).is_ok();
+        let count = if is_readable { PARTS.len() } else { WITHOUT_CONFIGURATION };
+        PARTS.into_iter().take(count).try_for_each(|part| part(session, wish, &mut tell))?;
     } else {
         workspaces::look(session, &wish.instances, &mut tell)?;
     }

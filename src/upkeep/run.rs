@@ -64,6 +64,8 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         }
         return Ok(Tally::default());
     }
+    // Nothing is made where there is nothing to work on.
+    session.repo()?;
     let _lock = session.state.orchestrate()?;
     let now = clock::since_boot();
     let lane = |(at, plan)| Lane {

@@ -68,6 +68,8 @@ fn agent_killed(place: Place) -> (Place, Value) {
     let (place, record, claim) = in_the_middle(place);
     kill(&record["run"]["pid"]);
     until("the end of the attempt", || (place.house.status(1) == "queued").then_some(()));
+    // It holds the instance for a moment more; cq-monitor passes over who is at work.
+    until_ended(&record["run"]["supervisor"]["pid"].to_string());
     assert_eq!(House::processes_with(&claim), Vec::<i32>::new(), "something is left of the run");
     let ended = place.house.record(1);
     assert_eq!((&ended["outcome"], &ended["claim"]["attempt"]), (&json!("crashed"), &json!(2)), "{ended}");

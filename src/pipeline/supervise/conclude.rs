@@ -57,6 +57,12 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     if let Some(unreadable) = unreadable.filter(|_| outcome == Outcome::NoChange) {
         (outcome, why) = (Outcome::Crashed, unreadable);
     }
+    if outcome == Outcome::Success
+        && evidence.stopped != Some(Stopped::OverBudget)
+        && budget::exceeded(&session.loaded.config, record, evidence.last.as_ref(), None)
+    {
+        why.push_str("; it cost more than it may");
+    }
     let memory = limits::memory_of(record);
     (outcome, why) = memory.judged(outcome, why);
     let why = session.redactor().redact(&sanitize::line(&why)).into_owned();

@@ -81,9 +81,12 @@ pub(super) fn policy(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
     });
     tell(match found {
         Err(error) => Finding::failed(check, &error),
-        Ok(None) => Finding::ok(check, "the repository does not forbid what agents write"),
+        Ok(None) => Finding::ok(
+            check,
+            "the repository, as its base was last fetched, does not forbid what agents write",
+        ),
         Ok(Some((file, sentence))) => {
-            let what = format!("{file} says: '{sentence}'");
+            let what = format!("{file}, as it was last fetched, says: '{sentence}'");
             if session.loaded.config.trust.allow_despite_policy {
                 Finding::warning(check, what, "none, if trust.allowDespitePolicy is meant")
             } else {

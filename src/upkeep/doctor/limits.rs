@@ -14,7 +14,8 @@ pub(super) fn look(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
     let config = &session.loaded.config.limits;
     let probe = limits::examine(session.state.dir(), config, &session.environment);
     tell(match probe {
-        Err(error) => Finding::failed("limits", &error),
+        // Its own hint is to look here.
+        Err(error) => Finding::error("limits", error.to_string(), FIX),
         Ok(examined) => mechanism(&examined),
     })?;
     let readings = limits::take_readings(&session.loaded.workspaces(&session.environment)?);

@@ -16,6 +16,8 @@ use crate::session::Session;
 
 /// The oldest git that has what cq asks of it.
 const OLDEST_GIT: (u32, u32) = (2, 39);
+/// Those that are known to say their version and do nothing else.
+const CLIENTS: [&str; 4] = ["claude", "codex", "gemini", "opencode"];
 /// A client that takes longer to say its version hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -65,6 +67,15 @@ fn agent(session: &Session, name: &str, tell: &mut Tell<'_>) -> Result<()> {
             return tell(Finding::error(check, format!("{name}: {error}"), fix));
         }
     };
+    // Whatever else it is may take anything for an order to begin.
+    let is_known =
+        program.file_name().and_then(|file| file.to_str()).is_some_and(|file| CLIENTS.contains(&file));
+    if !is_known {
+        return tell(Finding::ok(
+            check,
+            format!("{name}: '{}' is there; it was not started", program.display()),
+        ));
+    }
     tell(match version(&program, environment) {
         Some(version) => Finding::ok(check, format!("{name}: '{}' is {version}", program.display())),
         None => Finding::warning(

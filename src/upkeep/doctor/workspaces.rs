@@ -44,7 +44,13 @@ pub(super) fn look(session: &Session, only: &[String], tell: &mut Tell<'_>) -> R
 fn flaws(session: &Session, repository: &Repository, record: &Record) -> Result<Vec<(String, String)>> {
     let paths = Paths::of(session, record)?;
     let number = record.number;
-    let again = format!("cq-claim --release {number}, and claim it again");
+    let again = match paths.dir.symlink_metadata() {
+        Ok(_) => format!(
+            "cq-cleanup --force {}, then cq-claim --release {number}, and claim it again",
+            record.instance()
+        ),
+        Err(_) => format!("cq-claim --release {number}, and claim it again"),
+    };
     let mut flaws = Vec::new();
     let started = record.claim.as_ref().is_some_and(|claim| claim.base_sha.is_some());
     let Ok(about) = paths.dir.symlink_metadata() else {
