@@ -67,7 +67,7 @@ impl State {
 
     /// Makes what is missing, readable by nobody else; refuses a network file system.
     pub fn create(&self) -> Result<()> {
-        if self.path("lock").exists() || self.path("records").exists() {
+        if self.path("lock").exists() {
             return Ok(());
         }
         for folder in ["", "records", "archive", "instances", "cache"] {
@@ -89,7 +89,7 @@ impl State {
 
     /// Whether anything has ever been claimed here.
     pub fn exists(&self) -> bool {
-        self.path("lock").exists()
+        self.path("lock").exists() || self.path("records").exists()
     }
 }
 
