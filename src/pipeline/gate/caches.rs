@@ -1,0 +1,106 @@
+//! Builds and dependencies that a clean checkout is given, so that it need not make the world anew (`gate.caches`).
+//!
+//! ```text
+//! workspaces/.caches/lock
+//! workspaces/.caches/OWNER%2FNAME/target      as it was when the checks of a tree had all passed
+//! ```
+//!
+//! Never what lies in an agent's workspace: an agent could put there what it likes, and the checks would believe it. What
+//! is kept was made by checks, in a checkout that nothing but checks has written to, and only by those that were green.
+//! They, too, ran what an agent wrote; whoever distrusts that deletes the folder, at any time, or names no caches.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::checkout::Checkout;
+use super::share::{self, Room};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::pipeline::supervise::put_away;
+use crate::record::Record;
+use crate::session::Session;
+use crate::state::{durable, lock, make_private};
+
+/// How long a copy of another checkout's may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Gives a fresh checkout what is kept. Returns the names of what it was given; what cannot be given is told, and done
+/// without.
+pub(super) fn give(session: &Session, record: &Record, checkout: &Checkout) -> Result<Vec<String>> {
+    let mut given = Vec::new();
+    let Some((kept, _lock)) = open(session, record)? else { return Ok(given) };
+    for name in &session.loaded.config.gate.caches {
+        match one(session, &kept.join(file_name(name)), checkout, name) {
+            Ok(true) => given.push(name.clone()),
+            Ok(false) => {}
+            Err(error) => session.complain(&error),
+        }
+    }
+    Ok(given)
+}
+
+fn one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<bool> {
+    let failed = || format!("cannot share the cache '{name}'");
+    let Some((root, place)) = checkout.place(name) else { return Ok(false) };
+    if !kept.is_dir() {
+        return Ok(false);
+    }
+    let from = share::folder(kept, Path::new(""), false).or_fail(Kind::CannotWrite, failed)?;
+    let to = share::folder(&root, place, true).or_fail(Kind::CannotWrite, failed)?;
+    let (Some(from), Some(to)) = (from, to) else {
+        let message = format!("{}: the tree has something else there", failed());
+        return Err(Error::new(Kind::Failed, message));
+    };
+    let room = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
+    // Half of a cache is worse than none.
+    share::measure(&from, &mut room.clone()).or_fail(Kind::Failed, failed)?;
+    share::copy(&from, &to, &mut room.clone()).or_fail(Kind::CannotWrite, failed).map(|()| true)
+}
+
+/// Keeps what a green run of the checks has made. What cannot be kept is told.
+pub(super) fn keep(session: &Session, record: &Record, checkout: &Checkout) -> Result<()> {
+    let Some((kept, _lock)) = open(session, record)? else { return Ok(()) };
+    for name in &session.loaded.config.gate.caches {
+        if let Err(error) = keep_one(session, &kept.join(file_name(name)), checkout, name) {
+            session.complain(&error);
+        }
+    }
+    Ok(())
+}
+
+fn keep_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<()> {
+    let failed = || format!("cannot keep the cache '{name}'");
+    let Some((root, place)) = checkout.place(name) else { return Ok(()) };
+    // No process is left that could put a link in the way between this look and the move.
+    let Some(made) = share::folder(&root, place, false).or_fail(Kind::CannotWrite, failed)? else {
+        return Ok(());
+    };
+    let mut room = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
+    share::measure(&made, &mut room).or_fail(Kind::Failed, failed)?;
+    if kept.symlink_metadata().is_ok() {
+        put_away(session, kept)?;
+    }
+    durable::rename(&root.join(place), kept)
+}
+
+/// The folder of what is kept for this repository, and its lock. None where nothing is to be kept.
+fn open(session: &Session, record: &Record) -> Result<Option<(PathBuf, lock::Guard)>> {
+    if session.loaded.config.gate.caches.is_empty() {
+        return Ok(None);
+    }
+    let folder = session.loaded.workspaces(&session.environment)?.join(".caches");
+    let kept = folder.join(file_name(&record.repo));
+    make_private(&kept)?;
+    match lock::take(&folder.join("lock"), PATIENCE, session.clock.now()) {
+        Ok(guard) => Ok(Some((kept, guard))),
+        Err(error) if error.kind == Kind::TryAgain => {
+            session.complain(&error.context("caches are not shared"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A path as one name.
+fn file_name(path: &str) -> String {
+    path.replace('%', "%25").replace('/', "%2F")
+}
