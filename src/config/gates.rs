@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// One check.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gate {
     /// Its name in reports.
     pub name: String,
     /// Its argument vector. Never run through a shell.
     pub command: Vec<String>,
-    /// Minutes it may take.
+    /// Minutes it may take; a fraction is allowed.
     #[serde(default = "Gate::default_timeout")]
-    pub timeout_minutes: u32,
+    pub timeout_minutes: f64,
     /// Globs of paths from the repository's root, such as `src/**`, `**/*.rs` or `Cargo.toml`; one that ends with `/`
     /// is everything below. The check only runs where the change touches one of them; without any it always runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -37,8 +37,8 @@ const BY_FOLDER: MatchOptions = MatchOptions {
 
 impl Gate {
     /// Minutes for a check that does not say.
-    pub const fn default_timeout() -> u32 {
-        30
+    pub const fn default_timeout() -> f64 {
+        30.0
     }
 
     /// Whether it has to run for a change of these paths.
@@ -75,6 +75,10 @@ pub(super) fn refuse_odd(gates: &[Gate], runs: &GateRuns) -> Result<()> {
     for (at, gate) in gates.iter().enumerate() {
         if gate.command.is_empty() {
             return Err(Error::new(Kind::Config, format!("'qualityGates[{at}].command' is empty")));
+        }
+        if gate.timeout_minutes <= 0.0 || gate.timeout_minutes > 1e6 {
+            let message = format!("'qualityGates[{at}].timeoutMinutes' must be greater than 0");
+            return Err(Error::new(Kind::Config, message));
         }
         for glob in &gate.when {
             pattern(glob).or_fail(Kind::Config, || {
@@ -139,6 +143,7 @@ mod tests {
                 r#"{"qualityGates":[{"name":"x","command":[]}]}"#.to_owned(),
                 "'qualityGates[0].command' is empty",
             ),
+            (gate(r#","timeoutMinutes":0"#), "'qualityGates[0].timeoutMinutes' must be"),
             (gate(r#","when":["a**b"]"#), "'qualityGates[0].when': 'a**b' is no glob"),
             (caches("../x"), "'gate.caches': '../x'"),
             (caches("/x"), "'gate.caches': '/x'"),

@@ -29,7 +29,7 @@ pub(super) fn give(session: &Session, record: &Record, checkout: &Checkout) -> R
     let mut given = Vec::new();
     let Some((kept, _lock)) = open(session, record)? else { return Ok(given) };
     for name in &session.loaded.config.gate.caches {
-        match one(session, &kept.join(file_name(name)), checkout, name) {
+        match one(session, &kept, checkout, name) {
             Ok(true) => given.push(name.clone()),
             Ok(false) => {}
             Err(error) => session.complain(&error),
@@ -41,12 +41,10 @@ pub(super) fn give(session: &Session, record: &Record, checkout: &Checkout) -> R
 fn one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<bool> {
     let failed = || format!("cannot share the cache '{name}'");
     let Some((root, place)) = checkout.place(name) else { return Ok(false) };
-    if !kept.is_dir() {
-        return Ok(false);
-    }
-    let from = share::folder(kept, Path::new(""), false).or_fail(Kind::CannotWrite, failed)?;
+    let from = share::folder(kept, Path::new(&file_name(name)), false).or_fail(Kind::CannotWrite, failed)?;
+    let Some(from) = from else { return Ok(false) };
     let to = share::folder(&root, place, true).or_fail(Kind::CannotWrite, failed)?;
-    let (Some(from), Some(to)) = (from, to) else {
+    let Some(to) = to else {
         let message = format!("{}: the tree has something else there", failed());
         return Err(Error::new(Kind::Failed, message));
     };

@@ -113,7 +113,7 @@ impl<'b> Bench<'b> {
         let started = Instant::now();
         let (verdict, why, exit) = match prepared {
             Ok(prepared) => {
-                let time = Duration::from_secs(u64::from(gate.timeout_minutes) * 60);
+                let time = Duration::from_secs_f64(gate.timeout_minutes * 60.0);
                 let (end, oom) = self.run(&prepared, &file, time)?;
                 if end == End::Told {
                     return Err(self.told.error(&format!("the check '{}'", gate.name)));
@@ -214,7 +214,7 @@ impl<'b> Bench<'b> {
 }
 
 /// 126, 127, a signal, no time and no memory say nothing about the change.
-fn judge(end: End, oom: bool, unstarted: bool, minutes: u32) -> (GateVerdict, Option<String>, Option<i32>) {
+fn judge(end: End, oom: bool, unstarted: bool, minutes: f64) -> (GateVerdict, Option<String>, Option<i32>) {
     let unevaluated = |why: String, exit| (GateVerdict::Unevaluated, Some(why), exit);
     match end {
         End::Exit(0) => (GateVerdict::Passed, None, Some(0)),
@@ -275,7 +275,7 @@ mod tests {
             (End::OutOfMemory, false, false, Unevaluated, "memory"),
         ];
         for (end, oom, unstarted, verdict, words) in cases {
-            let (found, why, exit) = judge(end, oom, unstarted, 7);
+            let (found, why, exit) = judge(end, oom, unstarted, 7.0);
             assert_eq!(found, verdict, "{end:?}");
             assert!(why.as_deref().unwrap_or_default().contains(words), "{end:?}: {why:?}");
             assert_eq!(exit, if let End::Exit(exit) = end { Some(exit) } else { None });

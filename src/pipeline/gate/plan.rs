@@ -7,7 +7,7 @@ use crate::config::Gate;
 use crate::record::{Check, GateVerdict, Gates};
 
 /// A configured check, and what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planned {
     pub(super) gate: Gate,
     /// Its part of file names; no two are the same.
