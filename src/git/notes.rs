@@ -8,13 +8,13 @@ use crate::process::Finished;
 use crate::state::lock;
 
 impl PrivateGit {
-    /// Puts a note on an object, in place of one that is there. The notes as they are in the owner's repository are what
+    /// Puts a note on objects, in place of those that are there. The notes as they are in the owner's repository are what
     /// it goes on top of: others may write there too.
     pub fn note(
         &self,
         repository: &Repository,
         notes: &str,
-        object: &str,
+        objects: &[&str],
         text: &str,
         by: &Identity,
         now: Timestamp,
@@ -27,16 +27,16 @@ impl PrivateGit {
             None => self.run("delete a ref", &["update-ref", "-d", notes]),
         };
         point(&before)?;
-        let added = match self.add_note(notes, object, text, by)? {
-            // What somebody else put there may be no notes at all.
-            refused if !refused.success() && before.is_some() => {
+        for (number, object) in objects.iter().enumerate() {
+            let mut added = self.add_note(notes, object, text, by)?;
+            if number == 0 && before.is_some() && !added.success() {
+                // What somebody else put there may be no notes at all.
                 point(&None)?;
-                self.add_note(notes, object, text, by)?
+                added = self.add_note(notes, object, text, by)?;
             }
-            added => added,
-        };
-        if !added.success() {
-            return Err(complaint(&format!("put a note on '{object}'"), &added));
+            if !added.success() {
+                return Err(complaint(&format!("put a note on '{object}'"), &added));
+            }
         }
         let after = self.resolve(notes)?.ok_or_else(|| Error::new(Kind::Internal, "git made no note"))?;
         match before {

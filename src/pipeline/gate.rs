@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use self::caches::Shelf;
 use self::check::{Bench, Prepared};
 use self::checkout::Checkout;
 use self::interrupt::Interrupt;
@@ -110,13 +111,16 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
         let checked_for = (known.issue != number).then_some(known.issue);
         Gates { checked_for, ..known.gates }
     } else {
-        let checking = Checking { session, told, record: &record, private: &private, plan: &plan };
+        let checking = Checking { session, wish, told, record: &record, private: &private, plan: &plan };
         let gates = checking.run(&head, tree, base)?;
         if !plan.is_empty() {
-            receipts::keep(session, (&repository, &private), &record, &gates)?;
+            receipts::keep(session, &record, &gates)?;
         }
         gates
     };
+    if !plan.is_empty() {
+        receipts::note(session, (&repository, &private), &head, &gates)?;
+    }
     let record = write_down(session, &record, gates)?;
     drop(lock);
     Ok(record)
@@ -133,6 +137,7 @@ fn foretell(session: &Session, number: u64, plan: &[Planned]) {
 /// What the checks of one tree need.
 struct Checking<'c> {
     session: &'c Session,
+    wish: &'c Wish,
     told: &'c Interrupt,
     record: &'c Record,
     private: &'c PrivateGit,
@@ -175,7 +180,8 @@ impl Checking<'_> {
             gates.checks = all(&bench, self.private, self.plan)?;
             gates.caches.clone_from(&checkout.caches);
             if GateVerdict::of(&gates.checks) == GateVerdict::Passed {
-                caches::keep(self.session, self.record, &checkout)?;
+                let shelf = Shelf::hold(self.session, self.record)?;
+                shelf.iter().for_each(|shelf| shelf.keep(self.session, &checkout));
             }
             Ok(())
         })();
@@ -186,7 +192,7 @@ impl Checking<'_> {
     /// Calls unevaluated what is red on the base as well.
     fn compare(&self, checks: &mut [Check], base: &str, paths: &Paths, tier: &Tier) -> Result<()> {
         let tree = self.private.tree_of(base)?;
-        base::compare(self.session, self.plan, checks, &tree, |needed| {
+        base::compare(self.session, self.plan, checks, &tree, self.wish.again, |needed| {
             let checkout = Checkout::make(self.session, self.record, paths, self.private, base, tier)?;
             let ran = self
                 .bench(paths, &checkout, tier, "base")

@@ -84,6 +84,9 @@ pub struct Check {
     /// Its exit status; none where it could not be started or ran out of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
+    /// Its exit status on the base, where it is red there as well: then nothing but another base changes what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_exit: Option<i32>,
     /// How long it took.
     #[serde(default)]
     pub seconds: f64,
@@ -119,6 +122,12 @@ impl Gates {
             check.log.clear();
         }
         receipt
+    }
+
+    /// Whether running the checks once more would say nothing new: each was green, red, skipped, or red on the base too.
+    pub fn is_final(&self) -> bool {
+        let said = |check: &Check| check.verdict != GateVerdict::Unevaluated || check.base_exit.is_some();
+        self.verdict == GateVerdict::of(&self.checks) && self.checks.iter().all(said)
     }
 
     /// Whether the tree may be delivered: all checks of it passed.

@@ -96,6 +96,11 @@ fn receipt(house: &House, record: &Value, kind: &Kind<'_>) {
     // sha256sum marks a name that it had to escape.
     assert!(sum.trim_start_matches('\\').starts_with(said["log_sha256"].as_str().unwrap()), "{sum}");
     let note = house.git(&["notes", "--ref=cq/receipts", "show", &tree]);
+    assert_eq!(
+        house.git(&["log", "-1", "--format=%N", "--notes=cq/receipts", head]),
+        note,
+        "on the commit, too"
+    );
     let note: Value = serde_json::from_str(&note).unwrap();
     let mut expected = gates.clone();
     expected["checks"][0].as_object_mut().unwrap().remove("log");

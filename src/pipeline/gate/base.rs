@@ -44,17 +44,18 @@ fn keep(session: &Session, tree: &str, check: &Check) -> Result<()> {
 }
 
 /// Finds out which red checks are red on the base's tree, too, and calls them unevaluated. `run` runs a plan there; it is
-/// asked for what is not known yet, and for what must come before it.
+/// asked for what is not known yet, or for all where `again`, and for what must come before it.
 pub(super) fn compare(
     session: &Session,
     plan: &[Planned],
     checks: &mut [Check],
     tree: &str,
+    again: bool,
     run: impl FnOnce(&[Planned]) -> Result<Vec<Check>>,
 ) -> Result<()> {
     let red: Vec<usize> = (0..checks.len()).filter(|at| checks[*at].verdict == GateVerdict::Failed).collect();
     let mut there = BTreeMap::new();
-    for at in &red {
+    for at in red.iter().filter(|_| !again) {
         there.extend(known(session, tree, &checks[*at].command)?.map(|check| (*at, check)));
     }
     let unknown: Vec<usize> = red.into_iter().filter(|at| !there.contains_key(at)).collect();
@@ -75,6 +76,7 @@ pub(super) fn compare(
 fn blame_base(check: &mut Check, on_base: &Check) {
     if check.verdict == GateVerdict::Failed && on_base.verdict == GateVerdict::Failed {
         check.verdict = GateVerdict::Unevaluated;
+        check.base_exit = on_base.exit;
         let exit = on_base.exit.map(|exit| format!(" (exit status {exit})")).unwrap_or_default();
         check.why = Some(format!("red on the base as well{exit}"));
     }

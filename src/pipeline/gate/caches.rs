@@ -23,46 +23,67 @@ use crate::state::{durable, lock, make_private};
 /// How long a copy of another checkout's may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Gives a fresh checkout what is kept. Returns the names of what it was given; what cannot be given is told, and done
-/// without.
-pub(super) fn give(session: &Session, record: &Record, checkout: &Checkout) -> Result<Vec<String>> {
-    let mut given = Vec::new();
-    let Some((kept, _lock)) = open(session, record)? else { return Ok(given) };
-    for name in &session.loaded.config.gate.caches {
-        match one(session, &kept, checkout, name) {
-            Ok(true) => given.push(name.clone()),
-            Ok(false) => {}
-            Err(error) => session.complain(&error),
-        }
-    }
-    Ok(given)
+/// The folder of what is kept for a repository. While it is held, nobody else keeps anything there.
+pub(super) struct Shelf {
+    kept: PathBuf,
+    _lock: lock::Guard,
 }
 
-fn one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<bool> {
+impl Shelf {
+    /// None where nothing is to be kept, or nobody lets go of it.
+    pub(super) fn hold(session: &Session, record: &Record) -> Result<Option<Self>> {
+        if session.loaded.config.gate.caches.is_empty() {
+            return Ok(None);
+        }
+        let folder = session.loaded.workspaces(&session.environment)?.join(".caches");
+        let kept = folder.join(file_name(&record.repo));
+        make_private(&kept)?;
+        match lock::take(&folder.join("lock"), PATIENCE, session.clock.now()) {
+            Ok(lock) => Ok(Some(Self { kept, _lock: lock })),
+            Err(error) if error.kind == Kind::TryAgain => {
+                session.complain(&error.context("caches are not shared"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a checkout what is kept. Returns the names of what it was given; what cannot be given is told, and done
+    /// without. The checkout's files were written while this was held: they are younger than all that is kept.
+    pub(super) fn give(&self, session: &Session, checkout: &Checkout) -> Vec<String> {
+        let mut given = Vec::new();
+        for name in &session.loaded.config.gate.caches {
+            match give_one(session, &self.kept, checkout, name) {
+                Ok(true) => given.push(name.clone()),
+                Ok(false) => {}
+                Err(error) => session.complain(&error),
+            }
+        }
+        given
+    }
+
+    /// Keeps what a green run of the checks has made. What cannot be kept is told.
+    pub(super) fn keep(&self, session: &Session, checkout: &Checkout) {
+        for name in &session.loaded.config.gate.caches {
+            if let Err(error) = keep_one(session, &self.kept.join(file_name(name)), checkout, name) {
+                session.complain(&error);
+            }
+        }
+    }
+}
+
+fn give_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<bool> {
     let failed = || format!("cannot share the cache '{name}'");
     let Some((root, place)) = checkout.place(name) else { return Ok(false) };
     let from = share::folder(kept, Path::new(&file_name(name)), false).or_fail(Kind::CannotWrite, failed)?;
     let Some(from) = from else { return Ok(false) };
-    let to = share::folder(&root, place, true).or_fail(Kind::CannotWrite, failed)?;
-    let Some(to) = to else {
-        let message = format!("{}: the tree has something else there", failed());
-        return Err(Error::new(Kind::Failed, message));
-    };
     let room = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
     // Half of a cache is worse than none.
     share::measure(&from, &mut room.clone()).or_fail(Kind::Failed, failed)?;
+    let Some(to) = share::folder(&root, place, true).or_fail(Kind::CannotWrite, failed)? else {
+        return Err(Error::new(Kind::Failed, format!("{}: the tree has something else there", failed())));
+    };
     share::copy(&from, &to, &mut room.clone()).or_fail(Kind::CannotWrite, failed).map(|()| true)
-}
-
-/// Keeps what a green run of the checks has made. What cannot be kept is told.
-pub(super) fn keep(session: &Session, record: &Record, checkout: &Checkout) -> Result<()> {
-    let Some((kept, _lock)) = open(session, record)? else { return Ok(()) };
-    for name in &session.loaded.config.gate.caches {
-        if let Err(error) = keep_one(session, &kept.join(file_name(name)), checkout, name) {
-            session.complain(&error);
-        }
-    }
-    Ok(())
 }
 
 fn keep_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<()> {
@@ -78,24 +99,6 @@ fn keep_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> 
         put_away(session, kept)?;
     }
     durable::rename(&root.join(place), kept)
-}
-
-/// The folder of what is kept for this repository, and its lock. None where nothing is to be kept.
-fn open(session: &Session, record: &Record) -> Result<Option<(PathBuf, lock::Guard)>> {
-    if session.loaded.config.gate.caches.is_empty() {
-        return Ok(None);
-    }
-    let folder = session.loaded.workspaces(&session.environment)?.join(".caches");
-    let kept = folder.join(file_name(&record.repo));
-    make_private(&kept)?;
-    match lock::take(&folder.join("lock"), PATIENCE, session.clock.now()) {
-        Ok(guard) => Ok(Some((kept, guard))),
-        Err(error) if error.kind == Kind::TryAgain => {
-            session.complain(&error.context("caches are not shared"));
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// A path as one name.

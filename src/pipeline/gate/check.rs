@@ -137,6 +137,7 @@ impl<'b> Bench<'b> {
             verdict,
             why,
             exit,
+            base_exit: None,
             seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             log: path.display().to_string(),
             log_sha256: Some(digest),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::caches;
+use super::caches::Shelf;
 use crate::error::Result;
 use crate::git::PrivateGit;
 use crate::pipeline::supervise::put_away;
@@ -49,8 +49,9 @@ impl Checkout {
         }
         let has_home = matches!(tier, Tier::Bubblewrap(_));
         let mut checkout = Self { top, folder, private, has_home, sha: sha.to_owned(), caches: Vec::new() };
+        let shelf = Shelf::hold(session, record)?;
         checkout.restore(git)?;
-        checkout.caches = caches::give(session, record, &checkout)?;
+        checkout.caches = shelf.map(|shelf| shelf.give(session, &checkout)).unwrap_or_default();
         Ok(checkout)
     }
 

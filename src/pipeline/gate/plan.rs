@@ -67,7 +67,7 @@ pub(super) fn answers(known: &Gates, base: Option<&str>, plan: &[Planned]) -> bo
             && check.command == planned.gate.command
             && (check.verdict == GateVerdict::Skipped) != planned.runs
     };
-    matches!(known.verdict, GateVerdict::Passed | GateVerdict::Failed)
+    known.is_final()
         && known.base.as_deref() == base
         && known.checks.len() == plan.len()
         && known.checks.iter().zip(plan).all(same)
@@ -149,9 +149,15 @@ mod tests {
         assert!(!answers(&known, Some("c"), &asked), "another base");
         assert!(!answers(&known, Some("b"), &plan(&gates, None)), "now the second one runs");
         assert!(!answers(&known, Some("b"), &asked[..1]), "fewer checks");
-        for verdict in [GateVerdict::Unevaluated, GateVerdict::Failed] {
-            let other = Gates { verdict, ..known.clone() };
-            assert_eq!(answers(&other, Some("b"), &asked), verdict == GateVerdict::Failed);
+        let cases = [
+            (GateVerdict::Failed, None, true),
+            (GateVerdict::Unevaluated, None, false),
+            (GateVerdict::Unevaluated, Some(1), true),
+        ];
+        for (verdict, base_exit, expected) in cases {
+            let mut other = Gates { verdict, ..known.clone() };
+            other.checks[0] = Check { base_exit, ..check("test", verdict) };
+            assert_eq!(answers(&other, Some("b"), &asked), expected, "{verdict:?} {base_exit:?}");
         }
         let mut other = asked;
         other[0].gate.command.push("--all".into());

@@ -1,4 +1,4 @@
-//! Receipts: what is known of a tree, so that it is not checked twice, and a note on it for people.
+//! Receipts: what is known of a tree, so that it is not checked twice, and a note on it and its commit for people.
 //!
 //! What is believed is the copy in the state directory. The note, in the owner's repository under
 //! `refs/notes/cq/receipts`, is only shown: an agent without a sandbox can write refs there.
@@ -41,21 +41,24 @@ pub(super) fn find(
     Ok(known.filter(|known| known.gates.tree == tree && plan::answers(&known.gates, base, plan)))
 }
 
-/// Keeps what was learned, and notes it on the tree. That it cannot be noted is told, and keeps no work back.
-pub(super) fn keep(
-    session: &Session,
-    (repository, private): (&Repository, &PrivateGit),
-    record: &Record,
-    gates: &Gates,
-) -> Result<()> {
+/// Keeps what was learned of a tree.
+pub(super) fn keep(session: &Session, record: &Record, gates: &Gates) -> Result<()> {
     let file = file(session, &gates.tree);
     make_private(file.parent().unwrap_or(session.state.dir()))?;
-    let known = Known { issue: record.number, gates: gates.clone() };
-    durable::replace(&file, &json(&known)?)?;
+    durable::replace(&file, &json(&Known { issue: record.number, gates: gates.clone() })?)
+}
+
+/// Notes it on the tree and the commit. That it cannot be noted is told, and keeps no work back.
+pub(super) fn note(
+    session: &Session,
+    (repository, private): (&Repository, &PrivateGit),
+    head: &str,
+    gates: &Gates,
+) -> Result<()> {
     let git = &session.loaded.config.git;
     let by = Identity { name: git.author_name.clone(), email: git.author_email.clone() };
     let text = String::from_utf8_lossy(&json(&gates.receipt())?).into_owned();
-    let noted = private.note(repository, NOTES, &gates.tree, &text, &by, session.clock.now());
+    let noted = private.note(repository, NOTES, &[&gates.tree, head], &text, &by, session.clock.now());
     noted.unwrap_or_else(|error| session.complain(&error));
     Ok(())
 }
