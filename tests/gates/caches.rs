@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
-use crate::support::skip::bubblewrap_works;
+use crate::support::skip::{bubblewrap_works, skip};
 use crate::{House, Plan, check, log_of, shell};
 
 /// Says what it finds in `build`, and builds.
@@ -38,6 +38,38 @@ fn a_green_build_is_shared_and_an_agents_is_not() {
     house.cq("pr").args(["2"]).run().quietly();
     let body = house.lab.pulls()[0]["body"].as_str().unwrap().to_owned();
     assert!(body.contains("with `build` from earlier checks"), "{body}");
+}
+
+/// A build tool that goes by times finds done what is made of nothing in the tree, and makes again what is.
+#[test]
+fn an_old_build_does_not_make_a_new_tree_green() {
+    if !["/usr/bin/make", "/bin/make", "/usr/local/bin/make"]
+        .into_iter()
+        .any(|make| fs::exists(make).unwrap())
+    {
+        return skip("an old build", "make is not here");
+    }
+    let makefile = "all: build/dependency build/program\n\
+        build/dependency:\n\t@mkdir -p build && echo the dependency is made && touch $@\n\
+        build/program: source.txt\n\t@cp source.txt $@ && echo the program is made\n\
+        check: all\n\tgrep -q good build/program\n";
+    let source =
+        |text: &str| json!([{"write": {"path": "source.txt", "content": text}}, {"commit": "Write it"}]);
+    let script = json!({"issues": {"1": source("good"), "2": source("bad"), "3": source("good again")}});
+    let files = json!({"Makefile": makefile, "source.txt": "good\n"});
+    let seed = json!({"widgets": {"files": files}});
+    let house = House::new(&Plan { script, seed, gates: json!(null), ..Plan::default() });
+    house.configure(|config| {
+        assert_eq!(config["qualityGates"][0]["command"], json!(["make", "check"]), "as cq-init found it");
+        config["gate"] = json!({"caches": ["build"]});
+    });
+    let (both, program) = ("the dependency is made\nthe program is made\n", "the program is made\n");
+    for (issue, status, made) in [(1, 0, both), (2, 1, program), (3, 0, program)] {
+        house.work(issue).good();
+        let record = house.cq("gate").args([issue.to_string()]).run().ends(status, "").record();
+        let said = log_of(check(&record, "make check"));
+        assert!(said.starts_with(made), "issue {issue}: {said}");
+    }
 }
 
 #[test]
