@@ -7,8 +7,15 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::skip::skip;
+use crate::support::skip::{bubblewrap_works, skip};
 use crate::{House, LATER, Plan, tree_of};
+
+/// What the agent and its checks run in.
+#[derive(Clone, Copy, PartialEq)]
+enum Tier {
+    None,
+    Bubblewrap,
+}
 
 /// A project, and what becomes of it.
 struct Kind<'k> {
@@ -40,8 +47,11 @@ fn folder_of(program: &str) -> Option<PathBuf> {
     all.filter(|path| path.is_file()).find(works).and_then(|path| path.parent().map(Path::to_owned))
 }
 
-fn show(test: &str, folder: Option<PathBuf>, kind: &Kind<'_>) {
+fn show(test: &str, tier: Tier, folder: Option<PathBuf>, kind: &Kind<'_>) {
     let Some(folder) = folder else { return skip(test, "its tools are not here") };
+    if tier == Tier::Bubblewrap && !bubblewrap_works(test) {
+        return;
+    }
     let path = format!("{}:{}", folder.display(), House::path());
     let step = |text: &str, title: &str| json!([{"say": "I change it."}, {"write": {"path": kind.file, "content": text}}, {"commit": title}]);
     let script = json!({"default": {"1": step(kind.broken, "Break it"), "2": step(kind.mended, "Mend it")}});
@@ -53,6 +63,11 @@ fn show(test: &str, folder: Option<PathBuf>, kind: &Kind<'_>) {
         let command = config["agents"]["claude"]["command"].as_array().unwrap();
         let resumed = |word: &Value| if word == "--session-id" { json!("--resume") } else { word.clone() };
         config["agents"]["claude"]["resume"] = command.iter().map(resumed).collect();
+        if tier == Tier::Bubblewrap {
+            config["sandbox"] = json!("required");
+            // Where a tool's own libraries are, beside its programs.
+            config["sandboxAccess"]["read"] = json!([folder.parent().unwrap()]);
+        }
     });
 
     let line = "cq-fetch 1 | cq-claim | cq-spawn --wait | cq-gate | cq-pr";
@@ -71,6 +86,8 @@ fn show(test: &str, folder: Option<PathBuf>, kind: &Kind<'_>) {
     let second = house.shell(line).env("PATH", &path).at(LATER).run().quietly().record();
     assert_eq!((&second["status"], &second["run"]["resumed"]), (&json!("pr-ready"), &json!(true)));
     assert_eq!(second["run"]["session_id"], record["run"]["session_id"]);
+    let sandbox = if tier == Tier::None { "none" } else { "bubblewrap" };
+    assert_eq!((&second["gates"]["sandbox"], &second["run"]["sandbox"]), (&json!(sandbox), &json!(sandbox)));
     receipt(&house, &second, kind);
 }
 
@@ -110,6 +127,15 @@ fn receipt(house: &House, record: &Value, kind: &Kind<'_>) {
 
 #[test]
 fn cargo() {
+    cargo_in(Tier::None);
+}
+
+#[test]
+fn cargo_in_a_sandbox() {
+    cargo_in(Tier::Bubblewrap);
+}
+
+fn cargo_in(tier: Tier) {
     let lib = |sum: &str| {
         format!(
             "pub fn add(a: u32, b: u32) -> u32 {{\n    {sum}\n}}\n\n#[test]\nfn planted() {{\n    assert_eq!(add(2, 3), 5);\n}}\n"
@@ -126,6 +152,7 @@ fn cargo() {
         std::env::var_os("CARGO").map(PathBuf::from).and_then(|cargo| cargo.parent().map(Path::to_owned));
     show(
         "cargo",
+        tier,
         cargo.filter(|folder| folder.join("rustc").is_file()),
         &Kind {
             files,
@@ -141,6 +168,15 @@ fn cargo() {
 
 #[test]
 fn npm() {
+    npm_in(Tier::None);
+}
+
+#[test]
+fn npm_in_a_sandbox() {
+    npm_in(Tier::Bubblewrap);
+}
+
+fn npm_in(tier: Tier) {
     let files = json!({
         "package.json": json!({"name": "widgets", "scripts": {"test": "node --test"}}).to_string(),
         "add.js": "exports.add = (a, b) => a + b;\n",
@@ -149,6 +185,7 @@ fn npm() {
     });
     show(
         "npm",
+        tier,
         folder_of("npm").filter(|folder| folder.join("node").is_file()),
         &Kind {
             files,
@@ -164,6 +201,15 @@ fn npm() {
 
 #[test]
 fn python() {
+    python_in(Tier::None);
+}
+
+#[test]
+fn python_in_a_sandbox() {
+    python_in(Tier::Bubblewrap);
+}
+
+fn python_in(tier: Tier) {
     let files = json!({
         "pyproject.toml": "[project]\nname = \"widgets\"\nversion = \"0.1\"\n",
         "widgets.py": "def add(a, b):\n    return a + b\n",
@@ -174,6 +220,7 @@ fn python() {
     let python = folder.into_iter().find(|folder| folder.join("python3").is_file());
     show(
         "python",
+        tier,
         python.or_else(|| folder_of("python3")),
         &Kind {
             files,

@@ -61,7 +61,7 @@ pub(super) fn compare(
     let unknown: Vec<usize> = red.into_iter().filter(|at| !there.contains_key(at)).collect();
     if !unknown.is_empty() {
         let needed = plan::needed(plan, &unknown);
-        session.note("looking whether the base is red as well");
+        session.detail("looking whether the base is red as well");
         for (at, check) in run(&needed)?.into_iter().enumerate().filter(|(at, _)| needed[*at].runs) {
             keep(session, tree, &check)?;
             there.insert(at, check);

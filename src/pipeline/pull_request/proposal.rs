@@ -40,7 +40,15 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
         ("diff_stat", private.diff_stat(base, head)?.replace("```", "'''")),
         ("checks", checks(gates)),
         ("receipt", receipt(gates, &tree)),
-        ("tree", tree.clone()),
+        // An operator's template may say of it that it was checked.
+        (
+            "tree",
+            if gates.is_some_and(|gates| gates.passes(&tree)) {
+                tree
+            } else {
+                format!("{tree}, NOT CHECKED")
+            },
+        ),
         ("agent", run.agent.clone().unwrap_or_else(|| "unknown".to_owned())),
         ("attempt", claim.attempt.to_string()),
         ("turns", run.turns.map_or_else(|| "an unknown number of".to_owned(), |turns| turns.to_string())),
