@@ -70,7 +70,7 @@ fn report(record: &Record, how: &str) -> Error {
     let told: Vec<String> = checks
         .filter(|check| matches!(check.verdict, GateVerdict::Failed | GateVerdict::Unevaluated))
         .map(|check| {
-            let why = check.why.iter().map(|why| format!("{why}; ")).collect::<String>();
+            let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
             format!("{} ({why}see '{}')", check.name, check.log)
         })
         .collect();
@@ -179,9 +179,10 @@ impl Checking<'_> {
             gates.tools = tools::versions(&bench, self.plan)?;
             gates.checks = all(&bench, self.private, self.plan)?;
             gates.caches.clone_from(&checkout.caches);
-            if GateVerdict::of(&gates.checks) == GateVerdict::Passed {
-                let shelf = Shelf::hold(self.session, self.record)?;
-                shelf.iter().for_each(|shelf| shelf.keep(self.session, &checkout));
+            if GateVerdict::of(&gates.checks) == GateVerdict::Passed
+                && let Some(kept) = Shelf::hold(self.session, self.record)?
+            {
+                kept.keep(self.session, &checkout);
             }
             Ok(())
         })();

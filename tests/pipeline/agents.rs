@@ -108,7 +108,7 @@ fn a_result_of_the_run_before_is_not_this_runs() {
     }});
     let house = house(&script);
     house.configure(|config| {
-        config["qualityGates"] = json!([{"name": "red", "command": ["test", "!", "-e", "a.txt"]}])
+        config["qualityGates"] = json!([{"name": "red", "command": ["test", "!", "-e", "a.txt"]}]);
     });
     house.work(1).good();
     house.cq("gate").args(["1"]).run();

@@ -77,13 +77,13 @@ fn give_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> 
     let Some((root, place)) = checkout.place(name) else { return Ok(false) };
     let from = share::folder(kept, Path::new(&file_name(name)), false).or_fail(Kind::CannotWrite, failed)?;
     let Some(from) = from else { return Ok(false) };
-    let room = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
+    let most = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
     // Half of a cache is worse than none.
-    share::measure(&from, &mut room.clone()).or_fail(Kind::Failed, failed)?;
+    share::measure(&from, &mut most.clone()).or_fail(Kind::Failed, failed)?;
     let Some(to) = share::folder(&root, place, true).or_fail(Kind::CannotWrite, failed)? else {
         return Err(Error::new(Kind::Failed, format!("{}: the tree has something else there", failed())));
     };
-    share::copy(&from, &to, &mut room.clone()).or_fail(Kind::CannotWrite, failed).map(|()| true)
+    share::copy(&from, &to, &mut most.clone()).or_fail(Kind::CannotWrite, failed).map(|()| true)
 }
 
 fn keep_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> Result<()> {
@@ -93,8 +93,8 @@ fn keep_one(session: &Session, kept: &Path, checkout: &Checkout, name: &str) -> 
     let Some(made) = share::folder(&root, place, false).or_fail(Kind::CannotWrite, failed)? else {
         return Ok(());
     };
-    let mut room = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
-    share::measure(&made, &mut room).or_fail(Kind::Failed, failed)?;
+    let mut most = Room::of_megabytes(session.loaded.config.gate.cache_megabytes);
+    share::measure(&made, &mut most).or_fail(Kind::Failed, failed)?;
     if kept.symlink_metadata().is_ok() {
         put_away(session, kept)?;
     }

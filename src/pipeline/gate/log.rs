@@ -110,8 +110,8 @@ mod tests {
 
     #[test]
     fn the_last_fifty_lines_are_told() {
-        let lines: String = (1..=120).map(|number| format!("line {number}\n")).collect();
-        let told = tail(log(&format!("{lines}\u{1b}[31mred")).path());
+        let lines: Vec<String> = (1..=120).map(|number| format!("line {number}\n")).collect();
+        let told = tail(log(&format!("{}\u{1b}[31mred", lines.concat())).path());
         assert!(told.starts_with("line 72\n") && told.ends_with("line 120\n\\e[31mred"), "{told}");
         assert_eq!(tail(Path::new("/nonexistent")), "(its output cannot be read)");
         assert!(

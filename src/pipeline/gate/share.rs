@@ -106,8 +106,7 @@ fn below(
     let source = openat(from, name, flags, Mode::empty())?;
     let Some(to) = to else { return walk(&source, None, room, depth + 1) };
     match mkdirat(to, name, Mode::RWXU) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => {}
+        Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
     let target = match openat(to, name, flags, Mode::empty()) {
@@ -173,7 +172,7 @@ mod tests {
             fs::create_dir_all(at(folder)).unwrap();
         }
         let write = |name: &str, text: &str| {
-            crate::state::durable::replace_cheaply(&at(name), text.as_bytes()).unwrap()
+            crate::state::durable::replace_cheaply(&at(name), text.as_bytes()).unwrap();
         };
         write("from/deep/er/program", "x");
         write("from/there", "new");

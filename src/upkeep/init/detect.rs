@@ -90,9 +90,9 @@ fn gate(name: &str, command: &[&str]) -> Value {
     json!({ "name": name, "command": command })
 }
 
-fn found(file: &str, gates: Vec<Value>, caches: &[&str]) -> Option<Found> {
+fn found(file: &str, gates: Vec<Value>, caches: &[&str]) -> Found {
     let caches = caches.iter().map(|&cache| cache.to_owned()).collect();
-    Some(Found { file: file.to_owned(), gates, caches })
+    Found { file: file.to_owned(), gates, caches }
 }
 
 fn cargo(root: &Root) -> Option<Found> {
@@ -107,7 +107,7 @@ fn cargo(root: &Root) -> Option<Found> {
     if root.has("Cargo.lock") {
         command.push("--locked");
     }
-    found("Cargo.toml", vec![gate("cargo test", &command)], &["target", "~/.cargo/registry"])
+    Some(found("Cargo.toml", vec![gate("cargo test", &command)], &["target", "~/.cargo/registry"]))
 }
 
 /// What npm writes into a new package.json.
@@ -139,7 +139,7 @@ fn node(root: &Root) -> Option<Found> {
         gate(&command.join(" "), &command)
     };
     gates.extend(names.iter().map(run));
-    found("package.json", gates, if needs { caches } else { &[] })
+    Some(found("package.json", gates, if needs { caches } else { &[] }))
 }
 
 /// The package manager, how it installs what the lock file says, and where it keeps what it fetched.
@@ -178,7 +178,8 @@ fn python(root: &Root) -> Option<Found> {
             .any(|name| root.says(name, "pytest"));
     let has_tests = |folder: &str| {
         let names = root.names.iter().filter_map(|name| name.strip_prefix(folder));
-        names.filter(|name| !name.contains('/')).any(|name| name.starts_with("test") && name.ends_with(".py"))
+        let is_python = |name: &str| Path::new(name).extension().is_some_and(|end| end == "py");
+        names.filter(|name| !name.contains('/')).any(|name| name.starts_with("test") && is_python(name))
     };
     let folder = TEST_FOLDERS.into_iter().find(|folder| has_tests(&format!("{folder}/")));
     let how: &[&str] = match (pytest, folder) {
@@ -195,19 +196,19 @@ fn python(root: &Root) -> Option<Found> {
     };
     let command = [within, &["python3"], how].concat();
     let name = if pytest { "pytest" } else { "unittest" };
-    found(file, vec![gate(name, &command)], &[])
+    Some(found(file, vec![gate(name, &command)], &[]))
 }
 
 fn go(root: &Root) -> Option<Found> {
     root.has("go.mod").then_some(())?;
     let gates = vec![gate("go vet", &["go", "vet", "./..."]), gate("go test", &["go", "test", "./..."])];
-    found("go.mod", gates, &["~/.cache/go-build", "~/go/pkg/mod"])
+    Some(found("go.mod", gates, &["~/.cache/go-build", "~/go/pkg/mod"]))
 }
 
 fn make(root: &Root) -> Option<Found> {
     let file = ["GNUmakefile", "makefile", "Makefile"].into_iter().find(|name| root.has(name))?;
     let target = ["check", "test"].into_iter().find(|target| has_target(root.text(file), target))?;
-    found(file, vec![gate(&format!("make {target}"), &["make", target])], &[])
+    Some(found(file, vec![gate(&format!("make {target}"), &["make", target])], &[]))
 }
 
 /// Whether a makefile has a rule for this target: `a test: b`, but not `test := b`.
