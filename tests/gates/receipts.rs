@@ -38,6 +38,23 @@ fn another_issue_with_the_same_tree_needs_no_run() {
     assert_eq!(count(&house), 3);
 }
 
+/// Whoever was killed between the receipt and the record has not checked in vain.
+#[test]
+fn a_receipt_without_its_record_is_found() {
+    let house = alike();
+    house.configure(|config| config["qualityGates"] = json!([counting(&house, "true")]));
+    house.work(1).good();
+    let before = house.record(1);
+    let first = house.cq("gate").args(["1"]).run().quietly().record();
+    std::fs::write(house.state_dir().join("records/1.json"), before.to_string()).unwrap();
+    let again = house.cq("gate").args(["1"]).run();
+    let again = again.ends(0, "issue #1: its tree was checked before, for issue #1").record();
+    assert_eq!(
+        (count(&house), &again["gates"], house.record(1)["gates"].clone()),
+        (1, &first["gates"], first["gates"].clone())
+    );
+}
+
 /// The next attempt changed nothing: red is red, and the output is told once more.
 #[test]
 fn a_red_tree_is_not_checked_again_either() {
