@@ -38,6 +38,20 @@ fn another_issue_with_the_same_tree_needs_no_run() {
     assert_eq!(count(&house), 3);
 }
 
+#[test]
+fn two_that_have_the_same_tree_at_once_check_it_once() {
+    let house = alike();
+    house.configure(|config| config["qualityGates"] = json!([counting(&house, "sleep 1")]));
+    for issue in [1, 2, 3] {
+        house.work(issue).good();
+    }
+    let ran = house.shell("cq-gate 1 & cq-gate 2 & cq-gate 3 & wait").run().good();
+    assert_eq!((ran.numbers().len(), count(&house)), (3, 1));
+    for issue in [1, 2, 3] {
+        assert_eq!(house.record(issue)["gates"]["verdict"], "passed");
+    }
+}
+
 /// Whoever was killed between the receipt and the record has not checked in vain.
 #[test]
 fn a_receipt_without_its_record_is_found() {

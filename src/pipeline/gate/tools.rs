@@ -1,6 +1,6 @@
 //! Which programs took part in the checks, in their own words.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,28 +34,28 @@ const BEHIND: [(&str, &str); 7] = [
     ("tox", "python3"),
 ];
 
-/// The programs of the checks that run, and what works behind them. One of the tree's own is known by the tree.
-fn named(plan: &[Planned]) -> BTreeSet<&str> {
-    let programs =
-        plan.iter().filter(|planned| planned.runs).filter_map(|planned| planned.gate.command.first());
-    let mut names = BTreeSet::new();
-    for program in programs {
+/// The programs of the checks that run by their names, and what works behind them. One of the tree's own is known by the
+/// tree.
+fn named(plan: &[Planned]) -> BTreeMap<&str, &str> {
+    let programs = plan.iter().filter(|planned| planned.runs);
+    let programs = programs.filter_map(|planned| planned.gate.command.first().map(String::as_str));
+    let mut named = BTreeMap::new();
+    for program in programs.filter(|program| !program.contains('/') || program.starts_with('/')) {
         let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let own = program.contains('/') && !program.starts_with('/');
-        if !own {
-            names.insert(name);
-            names.extend(BEHIND.iter().filter(|(of, _)| *of == name).map(|(_, behind)| *behind));
+        named.insert(name, program);
+        for (_, behind) in BEHIND.iter().filter(|(of, _)| *of == name) {
+            named.entry(behind).or_insert(behind);
         }
     }
-    names
+    named
 }
 
 /// Asks them, where and as the checks run. One that says nothing is left out.
 pub(super) fn versions(bench: &Bench<'_>, plan: &[Planned]) -> Result<Vec<Tool>> {
     let mut tools = Vec::new();
-    for name in named(plan) {
+    for (name, program) in named(plan) {
         if KNOWN.contains(&name)
-            && let Some(version) = ask(bench, name)?
+            && let Some(version) = ask(bench, name, program)?
         {
             tools.push(Tool { name: name.to_owned(), version, extra: Extra::new() });
         }
@@ -63,9 +63,9 @@ pub(super) fn versions(bench: &Bench<'_>, plan: &[Planned]) -> Result<Vec<Tool>>
     Ok(tools)
 }
 
-fn ask(bench: &Bench<'_>, name: &str) -> Result<Option<String>> {
+fn ask(bench: &Bench<'_>, name: &str, program: &str) -> Result<Option<String>> {
     let how = if name == "go" { "version" } else { "--version" };
-    let Ok(prepared) = bench.prepare(&[name.to_owned(), how.to_owned()]) else { return Ok(None) };
+    let Ok(prepared) = bench.prepare(&[program.to_owned(), how.to_owned()]) else { return Ok(None) };
     let said =
         tempfile::NamedTempFile::new().or_fail(Kind::CannotWrite, || "cannot make a temporary file")?;
     let (end, _) = bench.run(&prepared, said.as_file(), PATIENCE)?;
@@ -93,6 +93,7 @@ mod tests {
             planned("ci/make", true),
             planned("go", false),
         ];
-        assert_eq!(named(&plan).into_iter().collect::<Vec<_>>(), ["cargo", "node", "npm", "rustc"]);
+        let expected = [("cargo", "cargo"), ("node", "node"), ("npm", "/usr/bin/npm"), ("rustc", "rustc")];
+        assert_eq!(named(&plan).into_iter().collect::<Vec<_>>(), expected);
     }
 }
