@@ -20,7 +20,7 @@ pub struct Gate {
     /// Check these issues; without any, records are read from stdin
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
-    /// Check again, even a tree that has a verdict, and the base with it
+    /// Check again, even a tree that has a verdict; the base, too, and without caches
     #[arg(long)]
     again: bool,
     /// Say what would be checked, and check nothing

@@ -175,7 +175,7 @@ impl Checking<'_> {
 
     /// Runs the checks on the commit.
     fn look(&self, gates: &mut Gates, head: &str, paths: &Paths, tier: &Tier) -> Result<()> {
-        let checkout = Checkout::make(self.session, self.record, paths, self.private, head, tier)?;
+        let checkout = self.checkout(head, paths, tier)?;
         let ran = (|| {
             let bench = self.bench(paths, &checkout, tier, "gate")?;
             gates.tools = tools::versions(&bench, self.plan)?;
@@ -196,13 +196,18 @@ impl Checking<'_> {
     fn compare(&self, checks: &mut [Check], base: &str, paths: &Paths, tier: &Tier) -> Result<()> {
         let tree = self.private.tree_of(base)?;
         base::compare(self.session, self.plan, checks, &tree, self.wish.again, |needed| {
-            let checkout = Checkout::make(self.session, self.record, paths, self.private, base, tier)?;
+            let checkout = self.checkout(base, paths, tier)?;
             let ran = self
                 .bench(paths, &checkout, tier, "base")
                 .and_then(|bench| all(&bench, self.private, needed));
             checkout.discard(self.session)?;
             ran
         })
+    }
+
+    /// Whoever asks once more doubts what was built before, too.
+    fn checkout(&self, sha: &str, paths: &Paths, tier: &Tier) -> Result<Checkout> {
+        Checkout::make(self.session, self.record, paths, self.private, sha, tier, !self.wish.again)
     }
 
     fn bench<'b>(

@@ -38,6 +38,11 @@ fn a_green_build_is_shared_and_an_agents_is_not() {
     house.cq("pr").args(["2"]).run().quietly();
     let body = house.lab.pulls()[0]["body"].as_str().unwrap().to_owned();
     assert!(body.contains("with `build` from earlier checks"), "{body}");
+    // Who doubts what was said doubts what was built.
+    house.work(3).good();
+    house.cq("gate").args(["3"]).run().quietly();
+    let again = house.cq("gate").args(["--again", "3"]).run().quietly().record();
+    assert_eq!((log_of(check(&again, "build")).as_str(), again["gates"].get("caches")), ("", None));
 }
 
 /// A build tool that goes by times finds done what is made of nothing in the tree, and makes again what is.

@@ -29,7 +29,8 @@ pub(super) struct Checkout {
 }
 
 impl Checkout {
-    /// Makes it in place of one that is there. The caller holds the instance.
+    /// Makes it in place of one that is there; without `caches`, as if nothing had ever been built. The caller holds the
+    /// instance.
     pub(super) fn make(
         session: &Session,
         record: &Record,
@@ -37,6 +38,7 @@ impl Checkout {
         git: &PrivateGit,
         sha: &str,
         tier: &Tier,
+        caches: bool,
     ) -> Result<Self> {
         let top = paths.dir.join("gate");
         if top.symlink_metadata().is_ok() {
@@ -49,7 +51,7 @@ impl Checkout {
         }
         let has_home = matches!(tier, Tier::Bubblewrap(_));
         let mut checkout = Self { top, folder, private, has_home, sha: sha.to_owned(), caches: Vec::new() };
-        let shelf = Shelf::hold(session, record)?;
+        let shelf = if caches { Shelf::hold(session, record)? } else { None };
         checkout.restore(git)?;
         checkout.caches = shelf.map(|shelf| shelf.give(session, &checkout)).unwrap_or_default();
         Ok(checkout)
