@@ -27,7 +27,10 @@ impl Bench {
             if number > 1 {
                 let log = clone.join(format!("workspaces/claude-instance-{number}/claude.log"));
                 let log = std::fs::read_to_string(log).unwrap();
-                assert!(log.contains("warm spare"), "cq-monitor ended with {monitor}, and there was no spare");
+                assert!(
+                    log.contains("warm spare"),
+                    "cq-monitor ended with {monitor}, and there was no spare"
+                );
                 add.push(took);
                 spare.push(started);
             }
@@ -41,7 +44,12 @@ impl Bench {
             remove.push(super::time(git.args(["worktree", "remove", "--force"]).arg(by_git(number))));
         }
         for (what, own, theirs, target) in [
-            ("spawn to agent's start, 15,000 files, warm spare / git worktree add", &mut spare, &mut add, 0.2),
+            (
+                "spawn to agent's start, 15,000 files, warm spare / git worktree add",
+                &mut spare,
+                &mut add,
+                0.2,
+            ),
             ("cq-cleanup until the name is free / git worktree remove", &mut free, &mut remove, 0.1),
         ] {
             let (own, theirs) = (median(own), median(theirs));
