@@ -5,7 +5,7 @@ complete -c cq-gate -l format -d 'How stdout is written [default: a table on a t
 jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
 complete -c cq-gate -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
-complete -c cq-gate -l again -d 'Check again, even a tree that has a verdict'
+complete -c cq-gate -l again -d 'Check again, even a tree that has a verdict, and the base with it'
 complete -c cq-gate -l dry-run -d 'Say what would be checked, and check nothing'
 complete -c cq-gate -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-gate -s v -l verbose -d 'More on stderr'

@@ -6,6 +6,7 @@ jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
 complete -c cq-pr -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-pr -l sync -d 'Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it'
+complete -c cq-pr -l unchecked -d 'Open it even where the checks of its tree have not passed; the pull request says so'
 complete -c cq-pr -l dry-run -d 'Say what would be pushed and opened, and change nothing'
 complete -c cq-pr -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-pr -s v -l verbose -d 'More on stderr'

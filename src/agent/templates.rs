@@ -77,6 +77,7 @@ pub const PULL_REQUEST: Template = Template {
         "duration",
         "issue_number",
         "issue_title",
+        "receipt",
         "repository",
         "summary",
         "tree",

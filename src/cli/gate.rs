@@ -11,14 +11,16 @@ use crate::session::Session;
 
 /// Run the configured checks on the exact tree that the agent committed
 ///
-/// Each verdict is passed, failed or unevaluated; a tree that has a verdict is not checked again.
+/// In a clean checkout, within the limits and in the sandbox of an agent, without keys. Each verdict is passed, failed or
+/// unevaluated: what could not run, or is red on the base as well, says nothing of the change. A tree that has a verdict
+/// is not checked again, whichever issue has it.
 #[derive(Debug, Parser)]
 #[command(name = "cq-gate", version)]
 pub struct Gate {
     /// Check these issues; without any, records are read from stdin
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
-    /// Check again, even a tree that has a verdict
+    /// Check again, even a tree that has a verdict, and the base with it
     #[arg(long)]
     again: bool,
     /// Say what would be checked, and check nothing

@@ -22,6 +22,9 @@ pub struct Pr {
     /// Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it
     #[arg(long)]
     sync: bool,
+    /// Open it even where the checks of its tree have not passed; the pull request says so
+    #[arg(long, conflicts_with = "sync")]
+    unchecked: bool,
     /// Say what would be pushed and opened, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -50,16 +53,13 @@ impl Arguments for Pr {
 
     fn run(&self, session: &Session) -> Result<Tally> {
         let numbers: Vec<u64> = self.issues.iter().map(|issue| issue.0).collect();
+        let wish = pull_request::Wish { dry_run: self.dry_run, unchecked: self.unchecked };
         if self.sync {
             pull_request::sync(session, &numbers, self.dry_run)
         } else if numbers.is_empty() {
-            pull_request::run(session, self.dry_run, input::stdin_or_usage()?)
+            pull_request::run(session, wish, input::stdin_or_usage()?)
         } else {
-            pull_request::run(
-                session,
-                self.dry_run,
-                numbers.into_iter().map(|number| session.in_flight(number)),
-            )
+            pull_request::run(session, wish, numbers.into_iter().map(|number| session.in_flight(number)))
         }
     }
 }

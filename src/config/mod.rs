@@ -15,6 +15,7 @@ use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
 mod agents;
+mod gates;
 mod ranges;
 mod sections;
 mod text;
@@ -24,9 +25,10 @@ pub use agents::{
     AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
     SessionBy,
 };
+pub use gates::{Gate, GateRuns};
 pub use sections::{
-    App, AppId, Backend, Claims, Claude, CloneDepth, Gate, Git, GitHub, Isolation, Notifications,
-    Orchestration, PullRequests, Queue, Trust, Webhook, Workspace,
+    App, AppId, Backend, Claims, Claude, CloneDepth, Git, GitHub, Isolation, Notifications, Orchestration,
+    PullRequests, Queue, Trust, Webhook, Workspace,
 };
 pub use text::Text;
 
@@ -74,6 +76,8 @@ pub struct Config {
     pub sandbox_access: SandboxAccess,
     /// Checks that a change must pass before a pull request is opened.
     pub quality_gates: Vec<Gate>,
+    /// What the clean checkout of the checks is given.
+    pub gate: GateRuns,
     /// What pull requests look like.
     pub pull_request: PullRequests,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
@@ -101,9 +105,7 @@ impl Config {
             return Err(Error::new(Kind::Config, "not a JSON object"));
         }
         let config = Self::deserialize_named(text)?;
-        if let Some(at) = config.quality_gates.iter().position(|gate| gate.command.is_empty()) {
-            return Err(Error::new(Kind::Config, format!("'qualityGates[{at}].command' is empty")));
-        }
+        gates::refuse_odd(&config.quality_gates, &config.gate)?;
         config.refuse_odd_numbers()?;
         Ok(config)
     }

@@ -262,25 +262,6 @@ pub enum Backend {
     Local,
 }
 
-/// One check.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Gate {
-    /// Its name in reports.
-    pub name: String,
-    /// Its argument vector. Never run through a shell.
-    pub command: Vec<String>,
-    /// Minutes it may take.
-    #[serde(default = "Gate::default_timeout")]
-    pub timeout_minutes: u32,
-}
-
-impl Gate {
-    fn default_timeout() -> u32 {
-        30
-    }
-}
-
 /// What pull requests look like.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

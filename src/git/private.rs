@@ -157,6 +157,24 @@ impl PrivateGit {
         Ok(listed.text().lines().map(str::to_owned).collect())
     }
 
+    /// The paths that differ between two commits.
+    pub fn paths_between(&self, base: &str, head: &str) -> Result<Vec<String>> {
+        let args = [
+            "diff-tree",
+            "-r",
+            "-z",
+            "--name-only",
+            "--no-renames",
+            "--no-ext-diff",
+            "--end-of-options",
+            base,
+            head,
+        ];
+        let listed = self.run("compare", &args)?;
+        let names = listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
     /// What changed between two commits, as `git diff --stat` prints it.
     pub fn diff_stat(&self, base: &str, head: &str) -> Result<String> {
         let args = [

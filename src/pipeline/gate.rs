@@ -1,24 +1,37 @@
 //! `cq-gate`: the configured checks, on the exact tree that was committed.
 //!
-//! The tree is written into a clean folder, so that nothing the agent left lying about can make a check pass.
+//! The tree is written into a clean folder, so that nothing the agent left lying about can make a check pass. The checks
+//! run there as the agent ran, within the run's limits and in its sandbox, without any key. What they say of a tree is a
+//! receipt: in the record, in the state for whoever has the same tree, and as a note for people.
 
-use std::fs::OpenOptions;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
+use self::caches::Shelf;
+use self::check::{Bench, Prepared};
+use self::checkout::Checkout;
+use self::interrupt::Interrupt;
+use self::plan::Planned;
+use super::supervise::{choose, end, end_processes};
 use super::workspace::{self, Paths};
-use crate::agent::environment as seen;
 use crate::claims;
-use crate::config;
-use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::error::{Error, Kind, Result, Tally};
 use crate::git::PrivateGit;
-use crate::process::{self, Program, Running};
+use crate::process;
 use crate::record::{Check, Extra, Feedback, FeedbackSource, GateVerdict, Gates, Outcome, Record, Status};
-use crate::sanitize;
+use crate::sandbox::Tier;
 use crate::session::Session;
 use crate::state::make_private;
+
+mod base;
+mod caches;
+mod check;
+mod checkout;
+mod interrupt;
+mod log;
+mod plan;
+mod receipts;
+mod share;
+mod tools;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -29,40 +42,47 @@ pub struct Wish {
     pub dry_run: bool,
 }
 
-/// Lines of a red check's output that the next attempt gets to see.
-const FEEDBACK_LINES: usize = 50;
-/// The most of a check's output that is read for it.
-const FEEDBACK_BYTES: u64 = 64 << 10;
+/// Why a check was skipped.
+const UNTOUCHED: &str = "the change touches nothing that it looks at";
 
 /// Checks what comes in.
 pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
+    // Whoever a check leaves behind comes to us.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let told = Interrupt::listen()?;
     let mut output = session.records();
     let tally = session.for_each(records, |wanted| {
-        let record = one(session, wish, &wanted)?;
+        let record = one(session, wish, &told, &wanted)?;
         output.record(&record)?;
         match record.gates.as_ref().map(|gates| gates.verdict) {
             Some(GateVerdict::Failed) => Err(report(&record, "failed")),
             Some(GateVerdict::Unevaluated) => Err(report(&record, "could not be evaluated")),
-            Some(GateVerdict::Passed) | None => Ok(()),
+            Some(GateVerdict::Passed | GateVerdict::Skipped) | None => Ok(()),
         }
     })?;
     output.finish()?;
-    Ok(tally)
+    if told.told() { Err(told.error("the work")) } else { Ok(tally) }
 }
 
 fn report(record: &Record, how: &str) -> Error {
     let checks = record.gates.iter().flat_map(|gates| &gates.checks);
     let told: Vec<String> = checks
-        .filter(|check| check.verdict != GateVerdict::Passed)
-        .map(|check| format!("{} (see '{}')", check.name, check.log))
+        .filter(|check| matches!(check.verdict, GateVerdict::Failed | GateVerdict::Unevaluated))
+        .map(|check| {
+            let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
+            format!("{} ({why}see '{}')", check.name, check.log)
+        })
         .collect();
     Error::new(Kind::Failed, format!("issue #{}: checks {how}: {}", record.number, told.join(", ")))
 }
 
-fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
+fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Result<Record> {
+    let number = wanted.number;
+    if told.told() {
+        return Err(told.error(&format!("issue #{number}")));
+    }
     let (lock, record) = super::hold(session, wanted)?;
-    let number = record.number;
     if record.status != Some(Status::Testing) {
         let status = record.standing();
         session.note(&format!("issue #{number} is {status}: nothing is checked"));
@@ -71,143 +91,168 @@ fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
     let tree = private.tree_of(&head)?;
-    let has_verdict = |gates: &Gates| gates.tree == tree && gates.verdict != GateVerdict::Unevaluated;
-    if !wish.again && record.gates.as_ref().is_some_and(has_verdict) {
+    let base = record.claimed()?.base_sha.as_deref();
+    let changed = base.map(|base| private.paths_between(base, &head)).transpose()?;
+    let plan = plan::plan(&session.loaded.config.quality_gates, changed.as_deref());
+    let known = record.gates.as_ref().filter(|gates| gates.tree == tree);
+    if !wish.again && known.is_some_and(|known| plan::answers(known, base, &plan)) {
         return Ok(record);
     }
-    let configured = &session.loaded.config.quality_gates;
     if wish.dry_run {
-        session.note(&format!("would run {} checks for issue #{number}", configured.len()));
+        foretell(session, number, &plan);
         return Ok(record);
     }
-    if configured.is_empty() {
+    if plan.is_empty() {
         session.note(&format!("no qualityGates are configured: nothing was checked for issue #{number}"));
     }
-    let checks = check_tree(session, &record, &private, &head, configured)?;
-    let gates = Gates { verdict: overall(&checks), tree, checks, extra: Extra::new() };
+    let known = if wish.again { None } else { receipts::find(session, &tree, base, &plan)? };
+    let gates = if let Some(known) = known {
+        session.note(&format!("issue #{number}: its tree was checked before, for issue #{}", known.issue));
+        let checked_for = (known.issue != number).then_some(known.issue);
+        Gates { checked_for, ..known.gates }
+    } else {
+        let checking = Checking { session, wish, told, record: &record, private: &private, plan: &plan };
+        let gates = checking.run(&head, tree, base)?;
+        if !plan.is_empty() {
+            receipts::keep(session, &record, &gates)?;
+        }
+        gates
+    };
+    if !plan.is_empty() {
+        receipts::note(session, (&repository, &private), &head, &gates)?;
+    }
     let record = write_down(session, &record, gates)?;
     drop(lock);
     Ok(record)
 }
 
-/// Red if any is red; else unevaluated if any could not run.
-fn overall(checks: &[Check]) -> GateVerdict {
-    let any = |verdict| checks.iter().any(|check| check.verdict == verdict);
-    if any(GateVerdict::Failed) {
-        GateVerdict::Failed
-    } else if any(GateVerdict::Unevaluated) {
-        GateVerdict::Unevaluated
-    } else {
-        GateVerdict::Passed
+fn foretell(session: &Session, number: u64, plan: &[Planned]) {
+    let runs = plan.iter().filter(|planned| planned.runs).count();
+    session.note(&format!("would run {runs} checks for issue #{number}"));
+    for planned in plan.iter().filter(|planned| !planned.runs) {
+        session.note(&format!("would skip '{}': {UNTOUCHED}", planned.gate.name));
     }
 }
 
-fn check_tree(
-    session: &Session,
-    record: &Record,
-    private: &PrivateGit,
-    head: &str,
-    configured: &[config::Gate],
-) -> Result<Vec<Check>> {
-    if configured.is_empty() {
-        return Ok(Vec::new());
-    }
-    let paths = Paths::of(session, record)?;
-    make_private(&paths.dir)?;
-    make_private(&paths.raw)?;
-    let folder = paths.dir.join("gate");
-    if folder.symlink_metadata().is_ok() {
-        workspace::discard(session, &folder)?;
-    }
-    make_private(&folder)?;
-    private.export(&folder, head)?;
-    let checks = configured.iter().map(|gate| check(session, record, &paths, &folder, gate)).collect();
-    workspace::discard(session, &folder)?;
-    checks
+/// What the checks of one tree need.
+struct Checking<'c> {
+    session: &'c Session,
+    wish: &'c Wish,
+    told: &'c Interrupt,
+    record: &'c Record,
+    private: &'c PrivateGit,
+    plan: &'c [Planned],
 }
 
-/// One check. 126, 127, a signal and a timeout say nothing about the change.
-fn check(
-    session: &Session,
-    record: &Record,
-    paths: &Paths,
-    folder: &Path,
-    gate: &config::Gate,
-) -> Result<Check> {
-    let log = paths.raw_file(record, &format!("gate.{}.txt", file_name(&gate.name)));
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&log);
-    let mut file = file.or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
-    let started = Instant::now();
-    let deadline = Duration::from_secs(u64::from(gate.timeout_minutes) * 60);
-    let exit = match start(session, record, folder, gate, &file) {
-        Ok(running) => {
-            let exit = running.wait(deadline)?.map(|finished| finished.exit);
-            let token = record.claimed()?.token.as_str();
-            process::end_all(process::marked_families(seen::MARKER, token), process::GRACE, || {});
-            exit
+impl Checking<'_> {
+    fn run(&self, head: &str, tree: String, base: Option<&str>) -> Result<Gates> {
+        let session = self.session;
+        let mut gates = Gates { tree, base: base.map(str::to_owned), ..Gates::default() };
+        gates.checks = self.plan.iter().map(skipped).collect();
+        if self.plan.iter().any(|planned| planned.runs) {
+            let _busy = self.told.busy();
+            // What a cq-gate that was killed has left.
+            end_processes(self.record)?;
+            let paths = Paths::of(session, self.record)?;
+            make_private(&paths.dir)?;
+            make_private(&paths.raw)?;
+            let tier = choose(session)?;
+            if let Tier::Broken { why } = &tier {
+                session.detail(&format!("without a sandbox, because {why}"));
+            }
+            gates.sandbox = Some(tier.name().to_owned());
+            self.look(&mut gates, head, &paths, &tier)?;
+            if let Some(base) = base {
+                self.compare(&mut gates.checks, base, &paths, &tier)?;
+            }
         }
-        Err(error) => {
-            let _ = writeln!(file, "{error}");
-            Some(127)
+        gates.verdict = GateVerdict::of(&gates.checks);
+        gates.at = Some(session.clock.now());
+        Ok(gates)
+    }
+
+    /// Runs the checks on the commit.
+    fn look(&self, gates: &mut Gates, head: &str, paths: &Paths, tier: &Tier) -> Result<()> {
+        let checkout = Checkout::make(self.session, self.record, paths, self.private, head, tier)?;
+        let ran = (|| {
+            let bench = self.bench(paths, &checkout, tier, "gate")?;
+            gates.tools = tools::versions(&bench, self.plan)?;
+            gates.checks = all(&bench, self.private, self.plan)?;
+            gates.caches.clone_from(&checkout.caches);
+            if GateVerdict::of(&gates.checks) == GateVerdict::Passed
+                && let Some(kept) = Shelf::hold(self.session, self.record)?
+            {
+                kept.keep(self.session, &checkout);
+            }
+            Ok(())
+        })();
+        checkout.discard(self.session)?;
+        ran
+    }
+
+    /// Calls unevaluated what is red on the base as well.
+    fn compare(&self, checks: &mut [Check], base: &str, paths: &Paths, tier: &Tier) -> Result<()> {
+        let tree = self.private.tree_of(base)?;
+        base::compare(self.session, self.plan, checks, &tree, self.wish.again, |needed| {
+            let checkout = Checkout::make(self.session, self.record, paths, self.private, base, tier)?;
+            let ran = self
+                .bench(paths, &checkout, tier, "base")
+                .and_then(|bench| all(&bench, self.private, needed));
+            checkout.discard(self.session)?;
+            ran
+        })
+    }
+
+    fn bench<'b>(
+        &'b self,
+        paths: &'b Paths,
+        checkout: &'b Checkout,
+        tier: &Tier,
+        logs: &'static str,
+    ) -> Result<Bench<'b>> {
+        Bench::new(self.session, self.record, paths, checkout, tier, self.told, logs)
+    }
+}
+
+/// Runs what a plan says, one batch after the other, each on the files of the commit as they are in it.
+fn all(bench: &Bench<'_>, git: &PrivateGit, plan: &[Planned]) -> Result<Vec<Check>> {
+    let mut checks: Vec<Check> = plan.iter().map(skipped).collect();
+    for (number, batch) in plan::batches(plan).into_iter().enumerate() {
+        if number > 0 {
+            bench.checkout.restore(git)?;
         }
-    };
-    let verdict = match exit {
-        Some(0) => GateVerdict::Passed,
-        None | Some(126 | 127 | 128..) => GateVerdict::Unevaluated,
-        Some(_) => GateVerdict::Failed,
-    };
-    redact_file(session, &mut file)
-        .or_fail(Kind::CannotWrite, || format!("cannot write '{}'", log.display()))?;
-    Ok(Check {
-        name: gate.name.clone(),
-        command: gate.command.clone(),
-        verdict,
-        exit,
-        seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
-        log: log.display().to_string(),
-        extra: Extra::new(),
-    })
+        for (at, check) in side_by_side(bench, plan, &batch)? {
+            checks[at] = check;
+        }
+    }
+    Ok(checks)
 }
 
-fn start(
-    session: &Session,
-    record: &Record,
-    folder: &Path,
-    gate: &config::Gate,
-    log: &std::fs::File,
-) -> Result<Running> {
-    let (name, arguments) = gate.command.split_first().ok_or_else(|| {
-        Error::new(Kind::Config, format!("the command of the check '{}' is empty", gate.name))
-    })?;
-    let both = || log.try_clone().or_fail(Kind::Internal, || "cannot pass on a log");
-    Program::new(process::find(name, folder, &session.environment)?, folder)
-        .args(arguments)
-        .envs(seen::of_check(&session.environment, record)?)
-        .stdout_file(both()?)
-        .stderr_file(both()?)
-        .start()
+fn side_by_side(bench: &Bench<'_>, plan: &[Planned], batch: &[usize]) -> Result<Vec<(usize, Check)>> {
+    // All before the first is started: nobody works in the checkout yet.
+    let prepared: Vec<(usize, Result<Prepared>)> =
+        batch.iter().map(|at| (*at, bench.prepare(&plan[*at].gate.command))).collect();
+    let ran: Vec<Result<(usize, Check)>> = std::thread::scope(|scope| {
+        let start = |(at, prepared): (usize, Result<Prepared>)| {
+            scope.spawn(move || Ok((at, bench.check(&plan[at], prepared)?)))
+        };
+        let threads: Vec<_> = prepared.into_iter().map(start).collect();
+        let panicked = |_| Err(Error::new(Kind::Internal, "a check was not followed to its end"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+    });
+    end(None, process::descendants, || process::reap_zombies(None));
+    ran.into_iter().collect()
 }
 
-/// A check's name as part of a file's name.
-fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(40).collect()
+fn skipped(planned: &Planned) -> Check {
+    Check {
+        name: planned.gate.name.clone(),
+        command: planned.gate.command.clone(),
+        verdict: GateVerdict::Skipped,
+        why: Some(UNTOUCHED.to_owned()),
+        ..Check::default()
+    }
 }
-
-/// A check runs what an agent wrote; a secret that it printed does not stay.
-fn redact_file(session: &Session, file: &mut std::fs::File) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))?;
-    // A longer output than this was not meant to be read by anybody.
-    file.take(LONGEST_LOG).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let redacted = session.redactor().redact(&text).into_owned();
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(redacted.as_bytes())
-}
-
-/// The most of a check's output that is kept.
-const LONGEST_LOG: u64 = 16 << 20;
 
 /// The verdict goes into the record; a red one ends the attempt.
 fn write_down(session: &Session, record: &Record, gates: Gates) -> Result<Record> {
@@ -247,58 +292,8 @@ fn feedback(gates: &Gates) -> String {
             "The check '{}' failed ({}, {exit}):\n{}",
             check.name,
             check.command.join(" "),
-            tail(Path::new(&check.log))
+            log::tail(Path::new(&check.log))
         )
     });
     told.collect::<Vec<_>>().join("\n\n")
-}
-
-fn tail(log: &Path) -> String {
-    let mut text = Vec::new();
-    let read = std::fs::File::open(log).and_then(|mut file| {
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(FEEDBACK_BYTES)))?;
-        file.read_to_end(&mut text)
-    });
-    if read.is_err() {
-        return "(its output cannot be read)".to_owned();
-    }
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    sanitize::lines(&lines[lines.len().saturating_sub(FEEDBACK_LINES)..].join("\n")).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn red_outranks_what_could_not_run() {
-        use GateVerdict::{Failed, Passed, Unevaluated};
-        let check = |verdict| Check {
-            name: "n".into(),
-            command: vec![],
-            verdict,
-            exit: None,
-            seconds: 0.0,
-            log: String::new(),
-            extra: Extra::new(),
-        };
-        let cases: [(&[GateVerdict], GateVerdict); 5] = [
-            (&[], Passed),
-            (&[Passed, Passed], Passed),
-            (&[Passed, Unevaluated], Unevaluated),
-            (&[Unevaluated, Failed], Failed),
-            (&[Failed, Passed], Failed),
-        ];
-        for (verdicts, expected) in cases {
-            let checks: Vec<Check> = verdicts.iter().copied().map(check).collect();
-            assert_eq!(overall(&checks), expected, "{verdicts:?}");
-        }
-    }
-
-    #[test]
-    fn check_names_become_plain_file_names() {
-        assert_eq!(file_name("../lint & test"), "___lint___test");
-    }
 }

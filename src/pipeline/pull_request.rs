@@ -8,21 +8,31 @@ use super::workspace;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::git::PrivateGit;
 use crate::github::pulls;
-use crate::record::{GateVerdict, Record, Status};
+use crate::record::{GateVerdict, Gates, Record, Status};
 use crate::session::Session;
 
 mod delivery;
 mod proposal;
+mod receipt;
 
 /// Only branches below this are ever pushed.
 const OURS: &str = "claude/";
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// Only say it.
+    pub dry_run: bool,
+    /// Also what has no passing receipt; the pull request says so.
+    pub unchecked: bool,
+}
+
 /// Opens pull requests for what comes in.
-pub fn run(session: &Session, dry_run: bool, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
+pub fn run(session: &Session, wish: Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
     let mut output = session.records();
     let tally = session.for_each(records, |wanted| {
-        let Some((record, refused)) = one(session, dry_run, &wanted)? else { return Ok(()) };
+        let Some((record, refused)) = one(session, wish, &wanted)? else { return Ok(()) };
         output.record(&record)?;
         refused.map_or(Ok(()), Err)
     })?;
@@ -33,7 +43,7 @@ pub fn run(session: &Session, dry_run: bool, records: impl Iterator<Item = Resul
 /// The record as it goes on, and what was refused on the way without keeping it back.
 type Delivered = (Record, Option<Error>);
 
-fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Delivered>> {
+fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivered>> {
     let (_lock, record) = super::hold(session, wanted)?;
     let number = record.number;
     match record.status {
@@ -47,9 +57,9 @@ fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Deliv
     }
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
-    refuse_unfit(session, &record, &private, &head)?;
+    refuse_unfit(session, &record, &private, &head, wish.unchecked)?;
     let proposal = proposal::of(session, &record, &private, &head)?;
-    if dry_run {
+    if wish.dry_run {
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some((record, None)));
     }
@@ -58,33 +68,48 @@ fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Deliv
     Delivering { session, client, repository, private, proposal, head }.run(record).map(Some)
 }
 
-/// What may be pushed: our own branch, ahead of its base, its exact tree checked.
-fn refuse_unfit(session: &Session, record: &Record, private: &PrivateGit, head: &str) -> Result<()> {
+/// What may be pushed: our own branch, ahead of its base, with a passing receipt for its exact tree.
+fn refuse_unfit(
+    session: &Session,
+    record: &Record,
+    private: &PrivateGit,
+    head: &str,
+    unchecked: bool,
+) -> Result<()> {
     let number = record.number;
     let claim = record.claimed()?;
-    let refuse = |why: String| Err(Error::new(Kind::NotPermitted, format!("issue #{number}: {why}")));
+    let refuse = |why: &str| Error::new(Kind::NotPermitted, format!("issue #{number}: {why}"));
     if !claim.branch.starts_with(OURS)
         || claim.branch == claim.base
         || claim.branch == session.loaded.config.git.base
     {
-        return refuse(format!("'{}' is not a branch of cq", claim.branch));
+        return Err(refuse(&format!("'{}' is not a branch of cq", claim.branch)));
     }
-    let Some(gates) = &record.gates else {
-        return refuse("its tree was not checked; run cq-gate first".to_owned());
-    };
-    match gates.verdict {
-        GateVerdict::Passed => {}
-        GateVerdict::Failed => return refuse("its checks failed".to_owned()),
-        GateVerdict::Unevaluated => return refuse("its checks could not run; cq-gate says why".to_owned()),
-    }
-    if gates.tree != private.tree_of(head)? {
-        return refuse("the branch has changed since it was checked; run cq-gate again".to_owned());
+    if !unchecked && let Some(why) = unfit(record.gates.as_ref(), &private.tree_of(head)?) {
+        return Err(
+            refuse(why).hint("cq-pr --unchecked opens it all the same, and says so in the pull request")
+        );
     }
     let base = claim.base_sha.as_deref().unwrap_or(&claim.base);
     if private.commits_ahead(base, head)? == 0 {
-        return refuse("there is nothing to push".to_owned());
+        return Err(refuse("there is nothing to push"));
     }
     Ok(())
+}
+
+/// Why a tree has no passing receipt.
+fn unfit(gates: Option<&Gates>, tree: &str) -> Option<&'static str> {
+    match gates {
+        None => Some("its tree was not checked; run cq-gate first"),
+        Some(gates) if gates.verdict == GateVerdict::Failed => Some("its checks failed"),
+        Some(gates) if gates.verdict != GateVerdict::Passed => {
+            Some("its checks could not run; cq-gate says why")
+        }
+        Some(gates) if gates.tree != tree => {
+            Some("the branch has changed since it was checked; run cq-gate again")
+        }
+        Some(_) => None,
+    }
 }
 
 /// `--sync`: what became of open pull requests.

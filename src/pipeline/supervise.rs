@@ -44,8 +44,10 @@ mod watch;
 
 pub(crate) use allowance::settle;
 pub(crate) use conclude::conclude;
+pub(crate) use confine::{choose, for_checks, put_away};
 pub use launch::{Before, launch};
-pub(crate) use sweep::end_processes;
+pub(crate) use launch::{Files, start_by};
+pub(crate) use sweep::{end, end_processes};
 
 use follow::Follower;
 use launch::{Means, start};

@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::state::{durable, make_private};
 
 pub(crate) mod guard;
-mod included;
+pub(crate) mod included;
 mod make;
 pub(crate) mod spares;
 

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 
 pub mod dependencies;
 pub mod eligibility;
+mod gates;
 pub mod lifecycle;
 pub mod mirror;
 #[cfg(test)]
@@ -23,11 +24,9 @@ mod run;
 mod status;
 pub mod trust;
 
+pub use gates::{Check, GateVerdict, Gates, Tool};
 pub use reference::{Reference, Remote};
-pub use results::{
-    Check, Delivery, DeliveryStep, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Question,
-    Transition,
-};
+pub use results::{Delivery, DeliveryStep, Feedback, FeedbackSource, PullRequest, Question, Transition};
 pub use run::{Liveness, Owner, Run, RunLimits, Tokens};
 pub use status::{Outcome, Status};
 

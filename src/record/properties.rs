@@ -25,7 +25,10 @@ fn full() -> Value {
             "ended_at": at, "exit": 0, "turns": 1, "tokens": {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4},
             "cost_usd": 0.25, "last_event_at": at, "head_sha": "0", "commits": 1, "summary": "s"},
         "gates": {"tree": "0", "verdict": "failed", "checks": [
-            {"name": "n", "command": ["c"], "verdict": "failed", "exit": 1, "seconds": 0.5, "log": "/l"}]},
+            {"name": "n", "command": ["c"], "verdict": "failed", "why": "w", "exit": 1, "base_exit": 1, "seconds": 0.5, "log": "/l",
+             "log_sha256": "0"}],
+            "base": "0", "at": at, "sandbox": "none", "tools": [{"name": "n", "version": "v"}], "caches": ["c"],
+            "checked_for": 6},
         "delivery": {"branch": "b", "sha": "0", "expected": "1", "step": "dress", "at": at},
         "pull_request": {"number": 8, "url": "u", "head_sha": "0", "state": "open", "draft": false, "checks": "c",
             "review": "r"},

@@ -1,58 +1,10 @@
-//! What follows a run: checks, pull request, feedback, history.
+//! What follows a run, besides the checks: pull request, feedback, history.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Extra, Status};
 use crate::clock::Timestamp;
-
-/// What the checks said of one tree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Gates {
-    /// The git tree that was checked.
-    pub tree: String,
-    /// All checks together.
-    pub verdict: GateVerdict,
-    /// One by one.
-    #[serde(default)]
-    pub checks: Vec<Check>,
-    /// Fields cq does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// What checks can say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GateVerdict {
-    /// Green.
-    Passed,
-    /// Red.
-    Failed,
-    /// Could not run: missing (126, 127), ended by a signal, or out of time. Never called red.
-    Unevaluated,
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Check {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its argument vector.
-    pub command: Vec<String>,
-    /// What it said.
-    pub verdict: GateVerdict,
-    /// Its exit status; none where it could not be started or ran out of time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit: Option<i32>,
-    /// How long it took.
-    pub seconds: f64,
-    /// Its output, redacted: a file, absolute.
-    pub log: String,
-    /// Fields cq does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
 
 /// The pull request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

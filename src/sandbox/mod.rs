@@ -56,7 +56,7 @@ pub struct Wish {
 }
 
 /// A program as it is started in its sandbox.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wrapped {
     /// bubblewrap.
     pub program: PathBuf,
@@ -132,7 +132,8 @@ impl Wish {
         layout.put(Mount::Writable { from: self.worktree.clone(), at: self.worktree.clone() });
         // The pointer says where its repository is, to the agent's git as to cq's. A clone's own is the agent's.
         let pointer = self.worktree.join(".git");
-        if !pointer.symlink_metadata().is_ok_and(|about| about.is_dir()) {
+        // A clean checkout has none.
+        if pointer.symlink_metadata().is_ok_and(|about| !about.is_dir()) {
             layout.put(Mount::shown(pointer));
         }
         Ok(layout)

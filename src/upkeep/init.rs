@@ -14,6 +14,8 @@ use crate::output::Output;
 use crate::session::Session;
 use crate::state::{State, durable};
 
+mod detect;
+
 /// What is asked for.
 #[derive(Debug)]
 pub struct Wish {
@@ -44,11 +46,19 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     let mut tell = |what: String, made: bool| tell(&mut output, what, made);
 
     let missing = !file.exists();
+    let found = detect::detect(&detect::Root::read(&checkout(session, &root)?));
     if missing && !wish.dry_run {
-        let text = config_text(session, wish, &repository)?;
+        let text = config_text(session, wish, &repository, &found)?;
         durable::replace(&file, text.as_bytes())?;
     }
     tell(file.display().to_string(), missing)?;
+    if missing {
+        for (found, gate) in each(&found) {
+            tell(format!("check {} (found {})", words(gate), found.file), true)?;
+        }
+    } else {
+        offer(session, &found);
+    }
 
     let loaded = if wish.dry_run { session.loaded.clone() } else { Loaded::find(Some(&file), &root)? };
     let state_dir =
@@ -89,6 +99,33 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     Ok(Tally::default())
 }
 
+/// The folder whose files tell which checks there are.
+fn checkout(session: &Session, root: &Path) -> Result<PathBuf> {
+    match &session.loaded.file {
+        Some(_) => session.loaded.repository(&session.environment),
+        None => Ok(root.to_owned()),
+    }
+}
+
+fn each(found: &[detect::Found]) -> impl Iterator<Item = (&detect::Found, &Value)> {
+    found.iter().flat_map(|found| found.gates.iter().map(move |gate| (found, gate)))
+}
+
+/// A check's command in a line.
+fn words(gate: &Value) -> String {
+    let words = gate["command"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    format!("'{}'", words.collect::<Vec<_>>().join(" "))
+}
+
+/// Names the checks that a configuration could have, and has not. It is the operator's: nothing in it is changed.
+fn offer(session: &Session, found: &[detect::Found]) {
+    let configured = &session.loaded.config.quality_gates;
+    let is_there = |gate: &Value| configured.iter().any(|there| json!(there.command) == gate["command"]);
+    for (found, gate) in each(found).filter(|(_, gate)| !is_there(gate)) {
+        session.note(&format!("found {}: qualityGates could have {gate}", found.file));
+    }
+}
+
 fn tell(output: &mut Output, what: String, made: bool) -> Result<()> {
     let row = Made { what, made };
     output.item(&row, || vec![row.what.clone(), if made { "made" } else { "was there" }.to_owned()])
@@ -115,7 +152,12 @@ fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// The keys of the design document's samples, filled in as far as this repository tells.
-fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Result<String> {
+fn config_text(
+    session: &Session,
+    wish: &Wish,
+    repository: &Repository,
+    found: &[detect::Found],
+) -> Result<String> {
     let repo = session.repo().ok().or_else(|| repo_of_origin(repository));
     let (owner, name) = match repo.as_deref().and_then(|repo| repo.split_once('/')) {
         Some((owner, name)) => (json!(owner), json!(name)),
@@ -128,7 +170,8 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
         Some(base) => base.clone(),
         None => base_of(repository)?,
     };
-    let gates: Vec<Value> = Vec::new();
+    let gates: Vec<&Value> = each(found).map(|(_, gate)| gate).collect();
+    let caches: Vec<&String> = found.iter().flat_map(|found| &found.caches).collect();
     let mut config = json!({
         "$schema": format!(".cq/{SCHEMA}"),
         "github": {
@@ -143,6 +186,9 @@ fn config_text(session: &Session, wish: &Wish, repository: &Repository) -> Resul
         "agent": "claude",
         "qualityGates": gates,
     });
+    if !caches.is_empty() {
+        config["gate"] = json!({ "caches": caches });
+    }
     if let Some(github) = config["github"].as_object_mut() {
         github.retain(|_, value| !value.is_null());
     }

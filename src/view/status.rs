@@ -259,9 +259,10 @@ fn waits_for(question: &Question) -> String {
 /// The checks that said neither yes nor no, and where to read why.
 fn could_not_run(record: &Record) -> impl Iterator<Item = String> {
     let checks = record.gates.iter().flat_map(|gates| &gates.checks);
-    checks
-        .filter(|check| check.verdict == GateVerdict::Unevaluated)
-        .map(|check| format!("its check {} could not run: see '{}'", check.name, check.log))
+    checks.filter(|check| check.verdict == GateVerdict::Unevaluated).map(|check| {
+        let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
+        format!("its check {} could not be evaluated: {why}see '{}'", check.name, check.log)
+    })
 }
 
 fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Result<()> {

@@ -107,7 +107,9 @@ fn a_result_of_the_run_before_is_not_this_runs() {
         "2": [{"hang": true}],
     }});
     let house = house(&script);
-    house.configure(|config| config["qualityGates"] = json!([{"name": "red", "command": ["false"]}]));
+    house.configure(|config| {
+        config["qualityGates"] = json!([{"name": "red", "command": ["test", "!", "-e", "a.txt"]}]);
+    });
     house.work(1).good();
     house.cq("gate").args(["1"]).run();
     house.cq("spawn").args(["1"]).at(LATER[0]).run().quietly();

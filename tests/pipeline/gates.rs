@@ -17,7 +17,7 @@ fn a_red_check_sends_the_agent_back_with_its_last_lines() {
         "2": [{"dump_prompt": "../prompt.2"}, {"write": {"path": "state.txt", "content": "whole\n"}},
               {"commit": "Mend it"}],
     }});
-    let check = "for n in $(seq 100); do echo line $n; done; cat state.txt; grep -q whole state.txt";
+    let check = "for n in $(seq 100); do echo line $n; done; cat state.txt; ! grep -q broken state.txt";
     let house = House::new(&Plan { script, gates: gate(&["sh", "-c", check]), ..Plan::default() });
     house.work(1).good();
     let ran = house.cq("gate").args(["1"]).run().ends(1, "issue #1: checks failed: the check (see '");
@@ -48,7 +48,8 @@ fn a_red_check_sends_the_agent_back_with_its_last_lines() {
 
 #[test]
 fn red_until_the_attempts_are_used_up() {
-    let house = House::new(&Plan { gates: gate(&["false"]), ..Plan::default() });
+    let house =
+        House::new(&Plan { gates: gate(&["test", "!", "-e", "cq-lab/issue-1.md"]), ..Plan::default() });
     house.configure(|config| config["queue"]["retryAttempts"] = json!(2));
     house.work(1).good();
     house.cq("gate").args(["1"]).run().ends(1, "checks failed");
@@ -100,7 +101,8 @@ fn the_tree_is_checked_and_not_the_workspace() {
         {"write": {"path": ".gitignore", "content": "answer.txt\n"}}, {"commit": "Ignore it"},
         {"write": {"path": "answer.txt", "content": "yes"}},
     ]});
-    let house = House::new(&Plan { script, gates: gate(&["test", "-e", "answer.txt"]), ..Plan::default() });
+    let gates = gate(&["sh", "-c", "test ! -e .gitignore || test -e answer.txt"]);
+    let house = House::new(&Plan { script, gates, ..Plan::default() });
     house.work(1).good();
     house.cq("gate").args(["1"]).run().ends(1, "checks failed");
 }

@@ -35,7 +35,7 @@ fn what_a_session_cost_before_is_not_the_next_runs() {
         "command": "git add -A && git commit -m 'Try {attempt}'", "description": "Commit",
     }});
     let answers = json!({"default": [[{"tool": write}], [{"tool": commit}], [{"say": "Done."}]]});
-    let gates = json!([{"name": "second", "command": ["test", "-e", "2.txt"]}]);
+    let gates = json!([{"name": "second", "command": ["sh", "-c", "test ! -e 1.txt || test -e 2.txt"]}]);
     let Some(place) = Place::new(test, &Plan { gates, ..Plan::default() }, &answers) else { return };
     place.house.claim(1);
     place.shell("cq-spawn --wait 1 | cq-gate").run();

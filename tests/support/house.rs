@@ -24,7 +24,7 @@ pub(crate) struct Plan {
     pub(crate) issues: Value,
     /// What the agent does (see `cq-lab agent --script`).
     pub(crate) script: Value,
-    /// `qualityGates`.
+    /// `qualityGates`; those that cq-init found where this is null.
     pub(crate) gates: Value,
     /// More of the seed: what it says beside `repositories`; other `repositories`; under `widgets`, more of this one.
     pub(crate) seed: Value,
@@ -102,7 +102,9 @@ impl House {
             config["limits"]["freeMemoryMegabytes"] = json!(0);
             config["limits"]["freeDiskMegabytes"] = json!(0);
             config["agents"]["claude"]["command"] = json!(agent);
-            config["qualityGates"] = plan.gates.clone();
+            if !plan.gates.is_null() {
+                config["qualityGates"] = plan.gates.clone();
+            }
             // Scripted agents write where tests look. What a sandbox does is shown by tests/sandbox.
             config["sandbox"] = json!("none");
         });

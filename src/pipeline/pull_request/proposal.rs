@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::receipt::{checks, receipt};
 use crate::agent::templates::PULL_REQUEST;
 use crate::clock::span;
 use crate::error::Result;
 use crate::git::PrivateGit;
 use crate::github::pulls::Proposal;
-use crate::record::{GateVerdict, Record};
+use crate::record::Record;
 use crate::sanitize;
 use crate::session::Session;
 
@@ -22,6 +23,8 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
     let base = claim.base_sha.as_deref().unwrap_or(&claim.base);
     let workspaces = session.loaded.workspaces(&session.environment)?;
     let run = record.run.clone().unwrap_or_default();
+    let tree = private.tree_of(head)?;
+    let gates = record.gates.as_ref().filter(|gates| gates.tree == tree);
     let list =
         |lines: Vec<String>| lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n");
     let subjects = private.subjects(base, head)?.iter().map(|subject| harmless(subject)).collect();
@@ -35,8 +38,17 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
         ("summary", harmless(run.summary.as_deref().unwrap_or("The agent left no summary."))),
         ("commits", list(subjects)),
         ("diff_stat", private.diff_stat(base, head)?.replace("```", "'''")),
-        ("checks", checks(record)),
-        ("tree", record.gates.as_ref().map_or_else(String::new, |gates| gates.tree.clone())),
+        ("checks", checks(gates)),
+        ("receipt", receipt(gates, &tree)),
+        // An operator's template may say of it that it was checked.
+        (
+            "tree",
+            if gates.is_some_and(|gates| gates.passes(&tree)) {
+                tree
+            } else {
+                format!("{tree}, NOT CHECKED")
+            },
+        ),
         ("agent", run.agent.clone().unwrap_or_else(|| "unknown".to_owned())),
         ("attempt", claim.attempt.to_string()),
         ("turns", run.turns.map_or_else(|| "an unknown number of".to_owned(), |turns| turns.to_string())),
@@ -58,22 +70,4 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
 /// Text of an agent or an issue in a pull request: nothing hidden, and nobody is called by `@name`.
 fn harmless(text: &str) -> String {
     sanitize::lines(text).replace('@', "@\u{2060}")
-}
-
-/// What was checked, honestly: nothing is called checked that was not.
-fn checks(record: &Record) -> String {
-    let checks = record.gates.as_ref().map(|gates| gates.checks.as_slice()).unwrap_or_default();
-    if checks.is_empty() {
-        return "Nothing: no checks are configured (`qualityGates`).".to_owned();
-    }
-    let row = |check: &crate::record::Check| {
-        let said = match check.verdict {
-            GateVerdict::Passed => "passed",
-            GateVerdict::Failed => "failed",
-            GateVerdict::Unevaluated => "could not run",
-        };
-        format!("| {} | `{}` | {said} | {:.1} s |", check.name, check.command.join(" "), check.seconds)
-    };
-    let rows: Vec<String> = checks.iter().map(row).collect();
-    format!("| check | command | result | took |\n|---|---|---|---|\n{}", rows.join("\n"))
 }

@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::state::make_private;
 
 /// The sandbox that is wanted and works here; refused where one is required and none works.
-pub(super) fn choose(session: &Session) -> Result<Tier> {
+pub(crate) fn choose(session: &Session) -> Result<Tier> {
     let config = &session.loaded.config;
     sandbox::choose(config.sandbox, config.sandbox_access.network, &session.environment)
 }
@@ -39,6 +39,25 @@ pub(super) fn prepare(
     let readable = stand.readable.into_iter().map(|(from, at)| Mount::ReadOnly { from, at });
     let writable = stand.writable.into_iter().map(|(from, at)| Mount::Writable { from, at });
 
+    let wish = around(session, bubblewrap, sandbox.clone(), ready.worktree.path.clone())?;
+    Ok(Some(Wish { repository: readable.chain(writable).collect(), ..wish }))
+}
+
+/// What a check sees: as much as the agent did, but the clean checkout in place of the worktree, a home that no agent
+/// has written to, and nothing of the repository around it.
+pub(crate) fn for_checks(
+    session: &Session,
+    tier: &Tier,
+    private: PathBuf,
+    folder: PathBuf,
+) -> Result<Option<Wish>> {
+    match tier {
+        Tier::Bubblewrap(bubblewrap) => around(session, bubblewrap, private, folder).map(Some),
+        Tier::None | Tier::Broken { .. } => Ok(None),
+    }
+}
+
+fn around(session: &Session, bubblewrap: &Path, private: PathBuf, folder: PathBuf) -> Result<Wish> {
     let loaded = &session.loaded;
     let access = &loaded.config.sandbox_access;
     let workspaces = loaded.workspaces(&session.environment)?;
@@ -46,16 +65,16 @@ pub(super) fn prepare(
     let mut hidden =
         vec![workspaces, checkout, loaded.logs(), loaded.root.clone(), session.state.dir().to_owned()];
     hidden.extend(loaded.file.clone());
-    Ok(Some(Wish {
-        bubblewrap: bubblewrap.clone(),
-        private: sandbox.clone(),
-        worktree: ready.worktree.path.clone(),
-        repository: readable.chain(writable).collect(),
+    Ok(Wish {
+        bubblewrap: bubblewrap.to_owned(),
+        private,
+        worktree: folder,
+        repository: Vec::new(),
         hidden,
         readable: named(session, &access.read, "sandboxAccess.read")?,
         writable: named(session, &access.write, "sandboxAccess.write")?,
         network: access.network,
-    }))
+    })
 }
 
 /// Puts away what an earlier run left. Commits that could not be collected then are tried once more, and kept
@@ -89,7 +108,7 @@ fn put_away_temporary(session: &Session, sandbox: &Path) -> Result<()> {
 }
 
 /// Out of the way at once. An agent can make folders that are hard to remove; the trash is emptied later, too.
-fn put_away(session: &Session, path: &Path) -> Result<()> {
+pub(crate) fn put_away(session: &Session, path: &Path) -> Result<()> {
     match workspace::discard(session, path) {
         Err(_) if path.symlink_metadata().is_err() => Ok(()),
         discarded => discarded,

@@ -58,10 +58,10 @@ impl Means {
 }
 
 /// What a program reads and writes.
-pub(super) struct Files {
-    pub(super) stdin: File,
-    pub(super) stdout: File,
-    pub(super) stderr: File,
+pub(crate) struct Files {
+    pub(crate) stdin: File,
+    pub(crate) stdout: File,
+    pub(crate) stderr: File,
 }
 
 /// Starts the agent in its group, which becomes another one where the first turns out not to work.
@@ -117,13 +117,24 @@ fn start_through(
 pub(super) fn start_wrapped(ready: &Ready, wrapped: Wrapped, files: Files, entry: Entry) -> Result<Running> {
     // Between the agent and us stands a launcher: this very binary, which leads a new session and becomes the agent.
     let launcher = std::env::current_exe().or_fail(Kind::Internal, || "cannot find this program")?;
+    start_by(&launcher, &ready.worktree.path, wrapped, files, entry)
+}
+
+/// Starts a program in a group and a folder. `launcher` is cq-supervise.
+pub(crate) fn start_by(
+    launcher: &Path,
+    folder: &Path,
+    wrapped: Wrapped,
+    files: Files,
+    entry: Entry,
+) -> Result<Running> {
     let mut words = entry.through;
     words.push(launcher.display().to_string());
     words.extend(entry.launcher);
     let foreign = entry.forget.into_iter().filter(|name| !wrapped.variables.contains_key(*name));
     words.extend(foreign.flat_map(|name| ["--forget".to_owned(), name.to_owned()]));
     let first = words.remove(0);
-    Program::new(first, &ready.worktree.path)
+    Program::new(first, folder)
         .args(words)
         .args(["--launch".to_owned(), wrapped.program.display().to_string()])
         .args(wrapped.arguments)

@@ -35,7 +35,7 @@ pub(super) fn processes(token: &str) -> Vec<u32> {
 }
 
 /// Ends what is in the group and what else is found: asks, waits, kills.
-fn end(group: Option<&Group>, find: impl Fn() -> Vec<u32>, reap: impl Fn()) {
+pub(crate) fn end(group: Option<&Group>, find: impl Fn() -> Vec<u32>, reap: impl Fn()) {
     if let Some(group) = group {
         // What is frozen does not hear.
         let _ = group.freeze(false);

@@ -110,14 +110,22 @@ fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &Path) -> std::io::Result<Option
         Err(Errno::EXIST) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    let shared = fill(&source, &mut target)?;
+    Ok(Some((about.len(), shared)))
+}
+
+/// Gives an empty file another one's content; whether the two share their blocks now.
+pub(crate) fn fill(mut source: &File, target: &mut File) -> std::io::Result<bool> {
     // Where the file system cannot share blocks, or the two are on different ones.
-    let shared = rustix::fs::ioctl_ficlone(&target, &source).is_ok();
-    let bytes = if shared { about.len() } else { std::io::copy(&mut &source, &mut target)? };
-    Ok(Some((bytes, shared)))
+    let shared = rustix::fs::ioctl_ficlone(&*target, source).is_ok();
+    if !shared {
+        std::io::copy(&mut source, target)?;
+    }
+    Ok(shared)
 }
 
 /// The folder at a relative path; none where a part of it is a link, or something else, or leads upwards.
-fn descend(root: &OwnedFd, folder: &Path, make: bool) -> std::io::Result<Option<OwnedFd>> {
+pub(crate) fn descend(root: &OwnedFd, folder: &Path, make: bool) -> std::io::Result<Option<OwnedFd>> {
     let mut at = root.as_fd().try_clone_to_owned()?;
     for part in folder.components() {
         let Component::Normal(name) = part else { return Ok(None) };

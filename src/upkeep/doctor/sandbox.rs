@@ -31,7 +31,7 @@ fn found(tier: &Tier, network: Network) -> Finding {
                 CHECK,
                 format!(
                     "bubblewrap: an agent can write its worktree, its branch and a home of its own, and read the \
-                     system's programs and the repository's history; {network}; checks run outside of it"
+                     system's programs and the repository's history; {network}; checks run in one, too"
                 ),
             )
         }

@@ -1,0 +1,70 @@
+//! Receipts: what is known of a tree, so that it is not checked twice, and a note on it and its commit for people.
+//!
+//! What is believed is the copy in the state directory. The note, in the owner's repository under
+//! `refs/notes/cq/receipts`, is only shown: an agent without a sandbox can write refs there.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{self, Planned};
+use crate::error::{Kind, OrFail, Result};
+use crate::git::{Identity, PrivateGit, Repository};
+use crate::record::{Gates, Record};
+use crate::session::Session;
+use crate::state::{durable, make_private};
+
+/// Where people find them: `git log --notes=cq/receipts`, `git notes --ref=cq/receipts show TREE`.
+const NOTES: &str = "refs/notes/cq/receipts";
+
+/// What is known of a tree.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Known {
+    /// The issue for which it was checked.
+    pub(super) issue: u64,
+    pub(super) gates: Gates,
+}
+
+fn file(session: &Session, tree: &str) -> PathBuf {
+    session.state.dir().join("receipts").join(format!("{tree}.json"))
+}
+
+/// What is known of a tree, if that answers the plan. A file that cannot be read answers nothing.
+pub(super) fn find(
+    session: &Session,
+    tree: &str,
+    base: Option<&str>,
+    plan: &[Planned],
+) -> Result<Option<Known>> {
+    let text = durable::read(&file(session, tree))?;
+    let known: Option<Known> = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(known.filter(|known| known.gates.tree == tree && plan::answers(&known.gates, base, plan)))
+}
+
+/// Keeps what was learned of a tree.
+pub(super) fn keep(session: &Session, record: &Record, gates: &Gates) -> Result<()> {
+    let file = file(session, &gates.tree);
+    make_private(file.parent().unwrap_or(session.state.dir()))?;
+    durable::replace(&file, &json(&Known { issue: record.number, gates: gates.clone() })?)
+}
+
+/// Notes it on the tree and the commit. That it cannot be noted is told, and keeps no work back.
+pub(super) fn note(
+    session: &Session,
+    (repository, private): (&Repository, &PrivateGit),
+    head: &str,
+    gates: &Gates,
+) -> Result<()> {
+    let git = &session.loaded.config.git;
+    let by = Identity { name: git.author_name.clone(), email: git.author_email.clone() };
+    let text = String::from_utf8_lossy(&json(&gates.receipt())?).into_owned();
+    let noted = private.note(repository, NOTES, &[&gates.tree, head], &text, &by, session.clock.now());
+    noted.unwrap_or_else(|error| session.complain(&error));
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value).or_fail(Kind::Internal, || "cannot write a receipt")?;
+    text.push(b'\n');
+    Ok(text)
+}
