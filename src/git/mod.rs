@@ -15,6 +15,7 @@ use crate::process::{self, Finished, Program};
 
 mod fetch;
 mod ignored;
+mod merges;
 pub mod own_clone;
 mod private;
 mod quarantine;
@@ -24,6 +25,7 @@ mod shown;
 mod taken;
 pub mod tamper;
 
+pub use merges::Merged;
 pub use private::{Identity, PrivateGit};
 pub use quarantine::{Quarantine, Stand};
 pub use remote::Remote;
