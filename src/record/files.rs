@@ -82,7 +82,11 @@ impl Overlap {
             other.named_files.contains(file) || changed.is_some_and(|changed| changed.contains(*file))
         };
         let files: Vec<String> = named.iter().filter(touched).cloned().collect();
-        (!files.is_empty()).then(|| Self { issue: other.number, instance: other.instance().to_owned(), files })
+        (!files.is_empty()).then(|| Self {
+            issue: other.number,
+            instance: other.instance().to_owned(),
+            files,
+        })
     }
 }
 

@@ -280,10 +280,8 @@ fn between(merged: Merged, one: Side<'_>, other: Side<'_>) -> Merged {
         let with_base = matches!(met.with_base, Merged::Conflicting(files) if files.contains(file));
         with_base && !brings.changed.contains(file)
     };
-    let theirs: Vec<String> = files
-        .into_iter()
-        .filter(|file| !is_bases(file, one, other) && !is_bases(file, other, one))
-        .collect();
+    let theirs: Vec<String> =
+        files.into_iter().filter(|file| !is_bases(file, one, other) && !is_bases(file, other, one)).collect();
     if theirs.is_empty() { Merged::Clean } else { Merged::Conflicting(theirs) }
 }
 

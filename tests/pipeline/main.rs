@@ -27,6 +27,8 @@ mod network;
 mod outcomes;
 mod pipes;
 mod prepare;
+mod pressure;
+mod radar;
 mod recovery;
 mod refusals;
 mod stop;

@@ -44,7 +44,11 @@ impl Graph {
         while let Some(first) = left.first() {
             let together = self.reachable(*first, &left);
             left.retain(|at| !together.contains(at));
-            clean.extend(if together.len() <= EXACT { self.largest(&together) } else { self.greedy(together) });
+            clean.extend(if together.len() <= EXACT {
+                self.largest(&together)
+            } else {
+                self.greedy(together)
+            });
         }
         let others = (0..self.met.len()).filter(|at| !clean.contains(at));
         (clean.iter().copied().chain(others).collect(), clean.len())
@@ -149,9 +153,8 @@ mod tests {
             let is_clean = |set: &[usize]| {
                 set.iter().all(|one| set.iter().all(|other| !graph.met[*one].contains(other)))
             };
-            let sets = (0_u32..1 << count).map(|set| -> Vec<usize> {
-                (0..count).filter(|bit| set >> bit & 1 == 1).collect()
-            });
+            let sets = (0_u32..1 << count)
+                .map(|set| -> Vec<usize> { (0..count).filter(|bit| set >> bit & 1 == 1).collect() });
             let best = sets.filter(|set| is_clean(set)).map(|set| set.len()).max().unwrap();
             let (order, clean) = graph.order();
             assert_eq!(clean, best, "{graph:?}");

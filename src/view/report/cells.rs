@@ -11,7 +11,17 @@ const ISSUES: &[&str] = &[
     "ISSUE", "STATUS", "TRIES", "AGENT", "QUEUED", "AT WORK", "TESTING", "REVIEW", "GATES", "COST", "TITLE",
 ];
 const GROUPS: &[&str] = &[
-    "GROUP", "ISSUES", "MERGED", "FAILED", "OPEN", "TRIES", "SUCCESS", "FIRST PASS", "TO PR", "TO MERGE", "COST",
+    "GROUP",
+    "ISSUES",
+    "MERGED",
+    "FAILED",
+    "OPEN",
+    "TRIES",
+    "SUCCESS",
+    "FIRST PASS",
+    "TO PR",
+    "TO MERGE",
+    "COST",
     "PER MERGED",
 ];
 const ISSUES_CSV: &[&str] = &[

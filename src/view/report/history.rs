@@ -140,16 +140,15 @@ impl From<&Record> for Life {
         Self {
             cq: record.cq,
             repo: record.repo.clone(),
-            issue: Brief {
-                title: issue.title.clone(),
-                labels: issue.labels.clone(),
-                url: issue.url.clone(),
-            },
+            issue: Brief { title: issue.title.clone(), labels: issue.labels.clone(), url: issue.url.clone() },
             status: record.status,
             outcome: record.outcome,
             claim: record.claim.as_ref().map(|claim| Claim { token: claim.token.clone() }),
             run: record.run.as_ref().map(run),
-            gates: record.gates.as_ref().map(|gates| Gates { checks: gates.checks.iter().map(check).collect() }),
+            gates: record
+                .gates
+                .as_ref()
+                .map(|gates| Gates { checks: gates.checks.iter().map(check).collect() }),
             pull_request: record.pull_request.as_ref().map(|pull| PullRequest { url: pull.url.clone() }),
             spent_usd: record.spent_usd,
             history: record.history.iter().map(step).collect(),
@@ -204,7 +203,10 @@ mod tests {
                 r#"{"at":"2026-01-01T00:00:00Z","command":"c","event":"transition","issue":7,"from":"queued","to":"in-progress","outcome":"success"}"#,
                 None,
             ),
-            (r#"{"at":"2026-01-01T00:00:00Z","command":"c","event":"transition","issue":7,"to":"queued"}"#, None),
+            (
+                r#"{"at":"2026-01-01T00:00:00Z","command":"c","event":"transition","issue":7,"to":"queued"}"#,
+                None,
+            ),
             (r#"{"at":"2026-01-01T00:00:00Z","command":"c","event":"push","issue":7}"#, None),
             (r#"{"at":"2026-01-01T00:00:00Z","command":"c","event":"transition","iss"#, None),
             ("", None),

@@ -100,12 +100,19 @@ pub(super) fn of(number: u64, mut lives: Vec<Life>, ends: &[End], now: Timestamp
     let is_final = last.status.is_some_and(Status::is_final);
     let run = lives.iter().rev().find_map(|life| life.run.as_ref());
     let checks = last.gates.iter().flat_map(|gates| &gates.checks);
-    let check =
-        |check: &super::history::Check| Check { name: check.name.clone(), verdict: check.verdict, seconds: check.seconds };
+    let check = |check: &super::history::Check| Check {
+        name: check.name.clone(),
+        verdict: check.verdict,
+        seconds: check.seconds,
+    };
     told.gates.last = checks.map(check).collect();
     Some(Issue {
         issue: number,
-        status: if last.archived && !is_final { RELEASED } else { last.status.map_or("unclaimed", Status::name) },
+        status: if last.archived && !is_final {
+            RELEASED
+        } else {
+            last.status.map_or("unclaimed", Status::name)
+        },
         agent: run.and_then(|run| run.agent.clone()),
         model: run.and_then(|run| run.model.clone()),
         week: format!("{:04}-W{:02}", iso.year(), iso.week()),
@@ -118,7 +125,11 @@ pub(super) fn of(number: u64, mut lives: Vec<Life>, ends: &[End], now: Timestamp
         seconds: told.seconds,
         gates: told.gates,
         cost_usd: (!costs.is_empty()).then(|| costs.iter().sum()),
-        pull_request: lives.iter().rev().find_map(|life| life.pull_request.as_ref()).map(|pull| pull.url.clone()),
+        pull_request: lives
+            .iter()
+            .rev()
+            .find_map(|life| life.pull_request.as_ref())
+            .map(|pull| pull.url.clone()),
         to_pull_request_seconds: told.to_pull_request,
         to_merge_seconds: told.to_merge,
         repo: last.repo,
@@ -182,7 +193,8 @@ impl Told {
                 self.gates.failed += u32::from(is_red);
                 let outcome = if is_red { Some(Outcome::GateFailed) } else { outcome };
                 *self.setbacks.entry(outcome.map_or("unknown", Outcome::name)).or_default() += 1;
-                let counts = outcome.is_none_or(|outcome| !matches!(retry::rule(outcome), Rule::Rest | Rule::Ask));
+                let counts =
+                    outcome.is_none_or(|outcome| !matches!(retry::rule(outcome), Rule::Rest | Rule::Ask));
                 self.attempts = self.attempts.saturating_sub(u32::from(!counts && from == InProgress));
             }
             _ => {}

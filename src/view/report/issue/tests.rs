@@ -55,11 +55,15 @@ fn a_straight_way_is_a_first_pass() {
     });
     let issue = told(vec![life(&steps, more)], &[], 999_999);
     assert_eq!((issue.status, issue.attempts, issue.runs, issue.first_pass), ("completed", 1, 1, Some(true)));
-    let seconds = [("queued", 10), ("in-progress", 100), ("testing", 30), ("pr-ready", 1000), ("completed", 0)];
+    let seconds =
+        [("queued", 10), ("in-progress", 100), ("testing", 30), ("pr-ready", 1000), ("completed", 0)];
     assert_eq!(issue.seconds, seconds.into());
     assert_eq!((issue.to_pull_request_seconds, issue.to_merge_seconds), (Some(140), Some(1140)));
     assert_eq!((issue.gates.passed, issue.gates.failed, issue.gates.last.len()), (1, 0, 1));
-    assert_eq!((issue.cost_usd, issue.agent.as_deref(), issue.model.as_deref()), (Some(0.25), Some("claude"), Some("m-1")));
+    assert_eq!(
+        (issue.cost_usd, issue.agent.as_deref(), issue.model.as_deref()),
+        (Some(0.25), Some("claude"), Some("m-1"))
+    );
     assert_eq!((issue.week.as_str(), issue.pull_request.as_deref()), ("2026-W10", Some("https://x/9")));
     assert!(issue.setbacks.is_empty());
 }
@@ -93,8 +97,12 @@ fn setbacks_are_counted_by_what_the_feed_knows() {
     assert_eq!((issue.attempts, issue.runs, issue.first_pass), (3, 4, Some(false)));
     assert_eq!(issue.setbacks, [("gate-failed", 1), ("timed-out", 1), ("usage-limit", 1)].into());
     assert_eq!((issue.gates.passed, issue.gates.failed), (1, 1));
-    let seconds =
-        [("queued", 10 + 20 + 40 + 95), ("in-progress", 10 + 10 + 5 + 30), ("testing", 10 + 10), ("pr-ready", 60)];
+    let seconds = [
+        ("queued", 10 + 20 + 40 + 95),
+        ("in-progress", 10 + 10 + 5 + 30),
+        ("testing", 10 + 10),
+        ("pr-ready", 60),
+    ];
     assert_eq!(issue.seconds, seconds.into(), "where it stands counts until now");
 
     // A feed that is lost or torn costs the names, and what depends on them.
@@ -125,7 +133,14 @@ fn a_first_pass_is_decided_when_the_first_attempt_is_over() {
         (with(&[(20, Queued, "s")]), vec![limit], 0, None),
         (with(&[(20, Failed, "s")]), vec![asks], 0, None),
         (
-            with(&[(20, Queued, "s"), (30, InProgress, "s"), (40, Testing, "s"), (50, PrReady, "p"), (60, Queued, "p"), (70, InProgress, "s")]),
+            with(&[
+                (20, Queued, "s"),
+                (30, InProgress, "s"),
+                (40, Testing, "s"),
+                (50, PrReady, "p"),
+                (60, Queued, "p"),
+                (70, InProgress, "s"),
+            ]),
             vec![limit],
             2,
             Some(true),
@@ -157,7 +172,10 @@ fn the_claims_of_an_issue_add_up() {
     let only = told(vec![released.clone()], &[], 9000);
     assert_eq!((only.status, only.seconds["queued"]), (RELEASED, 0), "when it was given back is not known");
     let two = told(vec![failed.clone(), released.clone()], &[], 9000);
-    assert_eq!((two.status, two.claimed_at, two.setbacks.clone()), ("failed", at(0), [("over-budget", 1)].into()));
+    assert_eq!(
+        (two.status, two.claimed_at, two.setbacks.clone()),
+        ("failed", at(0), [("over-budget", 1)].into())
+    );
     let issue = told(vec![now, failed, released], &[], 5105);
     assert_eq!((issue.status, issue.attempts, issue.agent.as_deref()), ("in-progress", 2, Some("new")));
     assert_eq!(issue.cost_usd, Some(1.75), "what runs costs already");
