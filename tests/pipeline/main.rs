@@ -31,6 +31,7 @@ mod pressure;
 mod radar;
 mod recovery;
 mod refusals;
+mod report;
 mod stop;
 mod sync;
 mod token;
