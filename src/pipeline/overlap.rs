@@ -84,7 +84,9 @@ impl Grounds {
 
 /// Adds to each record of nobody's the reason why it is held, where it would meet an issue in work.
 pub(crate) fn hold<'r>(session: &Session, records: impl IntoIterator<Item = &'r mut Record>) -> Result<()> {
-    let Some(grounds) = Grounds::find(session)? else { return Ok(()) };
+    let Some(grounds) = Grounds::find(session)?.filter(|grounds| !grounds.in_work.is_empty()) else {
+        return Ok(());
+    };
     let mut records: Vec<&mut Record> = records.into_iter().collect();
     grounds.name(records.iter_mut().map(|record| &mut **record))?;
     let changed = grounds.changed()?;

@@ -8,6 +8,9 @@ use crate::view::conflicts;
 /// Where the commits are noted that were looked at last.
 const SEEN: &str = "conflicts";
 
+/// A tick ends before the next is due: 40 branches are 780 merges, of a millisecond or some.
+const MOST: usize = 40;
+
 /// Says in a line which branches would conflict, once for every state of the branches. Trouble keeps no tick from its
 /// work: `cq-status --conflicts` tells of it to whoever asks.
 pub(super) fn look(session: &Session, dry_run: bool) {
@@ -21,6 +24,11 @@ fn said(session: &Session, dry_run: bool) -> Result<()> {
         return Ok(());
     };
     if live.is_empty() {
+        return Ok(());
+    }
+    if live.len() > MOST {
+        session
+            .detail("too many branches in work to compare all at every change: cq-status --conflicts does");
         return Ok(());
     }
     let commits = conflicts::commits(&private, &live)?;

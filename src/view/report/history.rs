@@ -179,7 +179,7 @@ impl End {
         }
         const KIND: &[u8] = br#""event":"transition""#;
         // Much of a feed is something else, and need not be understood.
-        line.windows(KIND.len()).find(|part| *part == KIND)?;
+        memchr::memmem::find(line, KIND)?;
         let event: Event = serde_json::from_slice(line).ok()?;
         let ends = matches!(event.from, Status::InProgress | Status::Testing | Status::PrReady);
         let Event { at, issue, from, to, outcome } = event;
