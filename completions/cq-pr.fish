@@ -3,7 +3,8 @@ complete -c cq-pr -l state-dir -d 'The state directory [default: .cq beside the 
 complete -c cq-pr -l repo -d 'The repository on GitHub' -r
 complete -c cq-pr -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-pr -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-pr -l sync -d 'Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it'
 complete -c cq-pr -l unchecked -d 'Open it even where the checks of its tree have not passed; the pull request says so'

@@ -5,7 +5,7 @@
 //!
 //! 1. [`cli`]: every command's arguments, and the manual made from them.
 //! 2. [`pipeline`]: fetch, claim, spawn, prepare, supervise, gate, pull request, cleanup: one file each, one story each.
-//!    [`upkeep`]: init, monitor, stop, the umbrella. [`view`]: status and logs. [`lab`]: the rehearsal.
+//!    [`upkeep`]: init, monitor, stop, the umbrella. [`view`]: status, conflicts, logs, report. [`lab`]: the rehearsal.
 //! 3. [`session`]: what a running command has at hand. [`input`]: records on their way in.
 //! 4. [`agent`]: how agents are started, understood and judged. [`github`]: the one HTTP client.
 //!    [`claims`]: one winner per issue. [`git`]: the only place that starts git. [`limits`]: what an agent may use.

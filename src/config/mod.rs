@@ -326,6 +326,7 @@ mod tests {
             (r#"{"budget":{"perDayUsd":0}}"#, "budget.perDayUsd"),
             (r#"{"limits":{"cpus":0}}"#, "limits.cpus"),
             (r#"{"limits":{"memoryMegabytes":0}}"#, "limits.memoryMegabytes"),
+            (r#"{"queue":{"maxUnreviewed":0}}"#, "queue.maxUnreviewed"),
         ] {
             assert!(Config::parse(text).unwrap_err().to_string().contains(key), "{text}");
         }

@@ -16,6 +16,7 @@ use crate::process::{self, Finished, Program};
 mod fetch;
 mod ignored;
 mod notes;
+mod merges;
 pub mod own_clone;
 mod private;
 mod quarantine;
@@ -25,6 +26,7 @@ mod shown;
 mod taken;
 pub mod tamper;
 
+pub use merges::Merged;
 pub use private::{Identity, PrivateGit};
 pub use quarantine::{Quarantine, Stand};
 pub use remote::Remote;

@@ -233,6 +233,7 @@ fn enter(
         let mut run = Run {
             supervisor: Some(owner::of_this_process()),
             agent: Some(agent.name.clone()),
+            model: agent.model.clone(),
             started_at: Some(now),
             deadline: Some(now + time),
             deadline_since_boot_ms: Some(deadline),

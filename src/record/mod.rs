@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 pub mod dependencies;
 pub mod eligibility;
 mod gates;
+pub mod files;
 pub mod lifecycle;
 pub mod mirror;
 #[cfg(test)]
@@ -59,6 +60,9 @@ pub struct Record {
     /// Why the issue is not eligible (`cq-fetch --all`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Files of the base that the issue's text names (`queue.avoidOverlap`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_files: Vec<String>,
     /// Where the issue stands; absent until it is claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -256,6 +260,7 @@ impl Record {
             blocked_by: Vec::new(),
             trust: None,
             reasons: Vec::new(),
+            named_files: Vec::new(),
             status: None,
             outcome: None,
             claim: None,

@@ -21,6 +21,7 @@ pub mod limit;
 pub mod lock;
 mod orchestrator;
 pub mod owner;
+mod past;
 mod records;
 pub mod spending;
 pub mod stop;
@@ -28,6 +29,7 @@ mod sweep;
 pub mod volume;
 
 pub use index::Summary;
+pub use past::Archived;
 pub(crate) use records::not_in_flight;
 pub use records::{Change, Locked};
 

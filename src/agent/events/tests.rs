@@ -221,6 +221,11 @@ fn turns_are_known_before_the_end() {
     let so_far = heard.so_far;
     assert_eq!((heard.last, so_far.turns, so_far.cost_usd), (None, Some(1), Some(0.0048)));
     assert_eq!(so_far.tokens.unwrap().output, 80);
+    assert_eq!(
+        recorded("gemini/success").so_far.model.as_deref(),
+        Some("gemini-2.5-flash"),
+        "kept to the end"
+    );
 }
 
 #[test]
