@@ -15,6 +15,7 @@ use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
 mod agents;
+mod guards;
 mod ranges;
 mod sections;
 mod text;
@@ -24,6 +25,7 @@ pub use agents::{
     AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
     SessionBy,
 };
+pub use guards::{Guards, Protection};
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Gate, Git, GitHub, Isolation, Notifications,
     Orchestration, PullRequests, Queue, Trust, Webhook, Workspace,
@@ -76,6 +78,8 @@ pub struct Config {
     pub quality_gates: Vec<Gate>,
     /// What pull requests look like.
     pub pull_request: PullRequests,
+    /// What is looked at before anything is pushed.
+    pub guards: Guards,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
     pub webhook: Webhook,
     /// The orchestrator, `cq-run`.

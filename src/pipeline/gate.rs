@@ -63,7 +63,8 @@ fn report(record: &Record, how: &str) -> Error {
 fn one(session: &Session, wish: &Wish, wanted: &Record) -> Result<Record> {
     let (lock, record) = super::hold(session, wanted)?;
     let number = record.number;
-    if record.status != Some(Status::Testing) {
+    // What is withheld a person may have mended by hand.
+    if record.status != Some(Status::Testing) && !record.is_withheld() {
         let status = record.standing();
         session.note(&format!("issue #{number} is {status}: nothing is checked"));
         return Ok(Record { gates: None, ..record });

@@ -1,7 +1,8 @@
 //! `cq-pr`: push the branch, open the pull request, dress it, once.
 //!
-//! What may be delivered is decided here, what the pull request says in `proposal`; the steps, each of which can be
-//! repeated, are in `delivery`.
+//! What may be delivered is decided here and in `inspection`, which looks at everything that would be published (`guards`
+//! decide, `leaks` looks for secrets); what the pull request says in `proposal`; the steps, each of which can be repeated,
+//! are in `delivery`.
 
 use self::delivery::Delivering;
 use super::workspace;
@@ -12,17 +13,30 @@ use crate::record::{GateVerdict, Record, Status};
 use crate::session::Session;
 
 mod delivery;
+mod guards;
+mod inspection;
+pub mod leaks;
+mod paths;
 mod proposal;
 
 /// Only branches below this are ever pushed.
 const OURS: &str = "claude/";
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    /// Only say it.
+    pub dry_run: bool,
+    /// A person says that what the change touches, and its size, are all right.
+    pub allow_protected: bool,
+}
+
 /// Opens pull requests for what comes in.
-pub fn run(session: &Session, dry_run: bool, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
+pub fn run(session: &Session, wish: Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
     let mut output = session.records();
     let tally = session.for_each(records, |wanted| {
-        let Some((record, refused)) = one(session, dry_run, &wanted)? else { return Ok(()) };
+        let Some((record, refused)) = one(session, wish, &wanted)? else { return Ok(()) };
         output.record(&record)?;
         refused.map_or(Ok(()), Err)
     })?;
@@ -33,11 +47,13 @@ pub fn run(session: &Session, dry_run: bool, records: impl Iterator<Item = Resul
 /// The record as it goes on, and what was refused on the way without keeping it back.
 type Delivered = (Record, Option<Error>);
 
-fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Delivered>> {
+fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivered>> {
     let (_lock, record) = super::hold(session, wanted)?;
     let number = record.number;
     match record.status {
         Some(Status::Testing) => {}
+        // A person looks at it once more, who may have mended it, or changed the rules.
+        Some(Status::Failed) if record.is_withheld() => {}
         Some(Status::PrReady | Status::Completed) => return Ok(Some((record, None))),
         status => {
             let status = status.map_or("unclaimed", Status::name);
@@ -48,13 +64,28 @@ fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Deliv
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
     refuse_unfit(session, &record, &private, &head)?;
-    let proposal = proposal::of(session, &record, &private, &head)?;
-    if dry_run {
+    let guarded = inspection::look(session, &record, &private, &head, wish.allow_protected)?;
+    for flagged in guarded.findings.iter().filter(|one| !one.refused) {
+        session.note(&format!("issue #{number}: {}", inspection::line(flagged)));
+    }
+    if guarded.withheld {
+        if wish.dry_run {
+            let refused = guarded.findings.iter().filter(|one| one.refused).map(inspection::line);
+            session
+                .note(&format!("would not push issue #{number}: {}", refused.collect::<Vec<_>>().join("; ")));
+            return Ok(Some((record, None)));
+        }
+        let (record, refused) = inspection::withhold(session, &record, guarded)?;
+        return Ok(Some((record, Some(refused))));
+    }
+    let proposal = proposal::of(session, &record, &guarded, &private)?;
+    if wish.dry_run {
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some((record, None)));
     }
     session.needs_token("open a pull request")?;
     let client = session.github()?;
+    let record = inspection::note(session, &record, guarded)?;
     Delivering { session, client, repository, private, proposal, head }.run(record).map(Some)
 }
 

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 
 pub mod dependencies;
 pub mod eligibility;
+mod guards;
 pub mod lifecycle;
 pub mod mirror;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod run;
 mod status;
 pub mod trust;
 
+pub use guards::{Finding, FindingKind, Guarded};
 pub use reference::{Reference, Remote};
 pub use results::{
     Check, Delivery, DeliveryStep, Feedback, FeedbackSource, GateVerdict, Gates, PullRequest, Question,
@@ -75,6 +77,9 @@ pub struct Record {
     /// What the checks said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
+    /// What was found in the change before it was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Guarded>,
     /// How far the branch is on its way to the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
@@ -262,6 +267,7 @@ impl Record {
             claim: None,
             run: None,
             gates: None,
+            guards: None,
             delivery: None,
             pull_request: None,
             spent_usd: None,
@@ -313,6 +319,11 @@ impl Record {
     pub fn open_question(&self) -> Option<&Question> {
         let waits = self.status == Some(Status::Failed) && self.outcome == Some(Outcome::NeedsInfo);
         self.question.as_ref().filter(|question| waits && question.answered_at.is_none())
+    }
+
+    /// Whether its change is kept back until a person has decided.
+    pub fn is_withheld(&self) -> bool {
+        self.status == Some(Status::Failed) && self.outcome == Some(Outcome::Withheld)
     }
 
     /// The instance that works on it, for messages.
