@@ -23,7 +23,7 @@ _cq__pr() {
 
     case "${cmd}" in
         cq__pr)
-            opts="-q -v -h -V --sync --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
+            opts="-q -v -h -V --sync --allow-protected --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

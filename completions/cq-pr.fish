@@ -6,6 +6,7 @@ jsonl\t'One JSON object a line, as soon as it is known'
 json\t'One JSON array, at the end'"
 complete -c cq-pr -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-pr -l sync -d 'Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it'
+complete -c cq-pr -l allow-protected -d 'Push although the change touches protected paths, or is larger than the guards let through: your word as a person, noted in the record and told in the pull request. Secrets are never let through by it'
 complete -c cq-pr -l dry-run -d 'Say what would be pushed and opened, and change nothing'
 complete -c cq-pr -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-pr -s v -l verbose -d 'More on stderr'
