@@ -13,7 +13,7 @@
 //! 5. [`state`]: the only place for locks and durable writes. [`config`]. [`schema`]: what the files look like.
 //! 6. [`record`]: the record and its lifecycle, pure.
 //! 7. The edges of the process, each the only place of its kind: [`process`] (programs), [`output`] (stdout and
-//!    stderr), [`environment`], [`clock`]. [`redact`] and [`sanitize`] guard what goes out, [`visible`]
+//!    stderr), [`environment`], [`clock`]. [`redact`], [`secrets`] and [`sanitize`] guard what goes out, [`visible`]
 //!    what comes in. [`error`]: kinds and exit statuses.
 
 pub mod agent;
@@ -36,6 +36,7 @@ pub mod redact;
 pub mod sandbox;
 pub mod sanitize;
 pub mod schema;
+pub mod secrets;
 pub mod session;
 pub mod state;
 pub mod upkeep;

@@ -133,7 +133,7 @@ fn check_all(version: &'static str, description: Value) {
     let installation = json!({"id": 5, "permissions": {"issues": "write"}, "repositories": ["acme/widgets"]});
     let content = json!({"apps": [{
         "id": 77, "public_key_pem": include_str!("data/github-app.pub.pem"), "installations": [installation],
-    }], "users": [{"login": "mia", "permission": "write"}], "repositories": [{
+    }], "users": [{"login": "mia", "permission": "write"}], "repositories": [{"teams": ["core"],
         "owner": "acme", "name": "widgets", "labels": [{"name": "bug"}], "issues": [
             {"number": 7, "labels": ["bug"], "assignees": ["mia"], "comments": [{"body": "hm"}],
              "blocked_by": [10], "sub_issues": [8], "locked": true, "lock_reason": "spam", "events": [
@@ -238,6 +238,13 @@ fn check_all(version: &'static str, description: Value) {
     check("GET", "~/pulls/{pull_number}", "/pulls/12", None, 200);
     check("PATCH", "~/pulls/{pull_number}", "/pulls/12", Some(json!({"title": "u"})), 200);
     check("GET", "~/pulls/{pull_number}/reviews", "/pulls/12/reviews", None, 200);
+    let (route, path) = ("~/pulls/{pull_number}/requested_reviewers", "/pulls/12/requested_reviewers");
+    let reviewers = json!({"reviewers": ["mia"], "team_reviewers": ["core"]});
+    check("POST", route, path, Some(reviewers.clone()), 201);
+    check("POST", route, path, Some(json!({"reviewers": ["nobody"]})), 422);
+    check("GET", route, path, None, 200);
+    check("GET", "~/pulls/{pull_number}", "/pulls/12", None, 200);
+    check("DELETE", route, path, Some(reviewers), 200);
     check("GET", "~/git/ref/{ref}", "/git/ref/heads/topic", None, 200);
     check("GET", "~/commits/{ref}/check-runs", "/commits/topic/check-runs", None, 200);
     check("GET", "~/commits/{ref}/status", "/commits/topic/status", None, 200);

@@ -16,6 +16,7 @@ use crate::record::trust::Policy;
 
 mod agents;
 mod gates;
+mod guards;
 mod ranges;
 mod sections;
 mod text;
@@ -26,6 +27,7 @@ pub use agents::{
     SessionBy,
 };
 pub use gates::{Gate, GateRuns};
+pub use guards::{Guards, Protection};
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Git, GitHub, Isolation, Notifications, Orchestration,
     PullRequests, Queue, Trust, Webhook, Workspace,
@@ -80,6 +82,8 @@ pub struct Config {
     pub gate: GateRuns,
     /// What pull requests look like.
     pub pull_request: PullRequests,
+    /// What is looked at before anything is pushed.
+    pub guards: Guards,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
     pub webhook: Webhook,
     /// The orchestrator, `cq-run`.

@@ -285,13 +285,24 @@ pub struct PullRequests {
     pub labels: Vec<String>,
     /// Logins to assign them to.
     pub assignees: Vec<String>,
+    /// Logins whose review is asked for.
+    pub reviewers: Vec<String>,
+    /// Teams of the owner, by their short names, whose review is asked for.
+    pub team_reviewers: Vec<String>,
     /// Whether the issue gets a comment with the pull request's address.
     pub comment: bool,
 }
 
 impl Default for PullRequests {
     fn default() -> Self {
-        Self { draft: false, labels: Vec::new(), assignees: Vec::new(), comment: true }
+        Self {
+            draft: false,
+            labels: Vec::new(),
+            assignees: Vec::new(),
+            reviewers: Vec::new(),
+            team_reviewers: Vec::new(),
+            comment: true,
+        }
     }
 }
 

@@ -15,8 +15,9 @@ use crate::process::{self, Finished, Program};
 
 mod fetch;
 mod ignored;
-mod notes;
 mod merges;
+mod notes;
+pub mod outgoing;
 pub mod own_clone;
 mod private;
 mod quarantine;

@@ -29,6 +29,7 @@ pub mod mirror;
 mod parallel;
 pub mod permissions;
 pub mod pulls;
+pub mod reviewers;
 pub mod roles;
 pub mod signature;
 pub mod snapshot;

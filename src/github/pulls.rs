@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
+use super::reviewers::Asked;
 use super::verdict::LATER;
 use super::{Client, Refusal, Repeat, assignees, labels};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,8 @@ pub struct Found {
     pub labels: Vec<String>,
     /// Logins.
     pub assignees: Vec<String>,
+    /// Whose review is asked for.
+    pub asked: Asked,
 }
 
 /// What is known of a branch's pull requests.
@@ -173,7 +176,8 @@ fn of_branch_now(client: &Client, repo: &str, branch: &str, sha: &str) -> Result
 
 fn found(pull: &Value) -> Result<Found> {
     let pull_request = from_json(pull)?;
-    Ok(Found { pull_request, labels: labels::of(pull), assignees: assignees::of(pull) })
+    let (labels, assignees) = (labels::of(pull), assignees::of(pull));
+    Ok(Found { pull_request, labels, assignees, asked: Asked::of(pull) })
 }
 
 fn from_json(pull: &Value) -> Result<PullRequest> {

@@ -127,6 +127,7 @@ fn review(lab: &Lab, new: NewReview) -> Answer {
     let pull = issue.pull.as_mut().ok_or_else(Failure::not_found)?;
     let commit_id = pull.head_sha.clone().unwrap_or_default();
     let NewReview { user, state, body, .. } = new;
+    pull.asked.people.retain(|login| *login != user);
     pull.reviews.push(Review { id, user, state, body, commit_id, submitted_at: now });
     issue.updated_at = now;
     no_content()

@@ -47,6 +47,7 @@ mod plant;
 mod pulls;
 mod relations;
 mod repositories;
+mod reviewers;
 mod roles;
 mod script;
 mod search;

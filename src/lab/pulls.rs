@@ -12,6 +12,7 @@ use super::answer::{Answer, Failure, created, ok, parse};
 use super::issues::fresh;
 use super::links::{self, List};
 use super::merge;
+use super::reviewers::Asked;
 use super::server::{Here, Lab, Link};
 use super::store::{Issue, Pull, Repository, State, same};
 
@@ -127,6 +128,7 @@ async fn create(Here(lab): Here, Path((owner, name)): Path<(String, String)>, bo
         merged_by: None,
         merge_commit_sha: None,
         reviews: Vec::new(),
+        asked: Asked::default(),
     };
     let number = enter(&lab, &owner, &name, (title, new.body), pull, ahead)?;
     created(&whole(&lab, &owner, &name, number).await?)

@@ -10,6 +10,7 @@ use super::faults::Fault;
 use super::identity::{App, Token};
 use super::limits::Meter;
 use super::log::Said;
+use super::reviewers::Asked;
 use crate::clock::Timestamp;
 
 /// Everything.
@@ -118,6 +119,7 @@ pub(super) struct Repository {
     pub cursors: bool,
     pub created_at: Timestamp,
     pub labels: Vec<Label>,
+    pub teams: Vec<String>,
     /// Issues and pull requests, by number.
     pub issues: BTreeMap<u64, Issue>,
     /// Issues that are not here any more.
@@ -227,6 +229,7 @@ pub(super) struct Pull {
     pub merged_by: Option<String>,
     pub merge_commit_sha: Option<String>,
     pub reviews: Vec<Review>,
+    pub asked: Asked,
 }
 
 #[derive(Debug, Clone, Serialize)]

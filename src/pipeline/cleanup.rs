@@ -105,8 +105,8 @@ fn is_due(session: &Session, wish: &Wish, record: &Record) -> bool {
     if wish.all && wish.force {
         return true;
     }
-    // What tampered is kept for a person, who names it when it may go.
-    if record.outcome == Some(Outcome::Tampered) {
+    // What tampered, or is withheld, is kept for a person, who names it when it may go.
+    if record.outcome == Some(Outcome::Tampered) || record.is_withheld() {
         return false;
     }
     if wish.all {

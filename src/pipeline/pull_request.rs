@@ -1,7 +1,8 @@
 //! `cq-pr`: push the branch, open the pull request, dress it, once.
 //!
-//! What may be delivered is decided here, what the pull request says in `proposal`; the steps, each of which can be
-//! repeated, are in `delivery`.
+//! What may be delivered is decided here and in `inspection`, which looks at everything that would be published (`guards`
+//! decide, `leaks` looks for secrets); what the pull request says in `proposal`; the steps, each of which can be repeated,
+//! are in `delivery`.
 
 use self::delivery::Delivering;
 use super::workspace;
@@ -12,6 +13,10 @@ use crate::record::{GateVerdict, Gates, Record, Status};
 use crate::session::Session;
 
 mod delivery;
+mod guards;
+mod inspection;
+pub mod leaks;
+mod paths;
 mod proposal;
 mod receipt;
 
@@ -25,6 +30,8 @@ pub struct Wish {
     pub dry_run: bool,
     /// Also what has no passing receipt; the pull request says so.
     pub unchecked: bool,
+    /// A person says that what the change touches, and its size, are all right.
+    pub allow_protected: bool,
 }
 
 /// Opens pull requests for what comes in.
@@ -48,6 +55,8 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
     let number = record.number;
     match record.status {
         Some(Status::Testing) => {}
+        // A person looks at it once more, who may have mended it, or changed the rules.
+        Some(Status::Failed) if record.is_withheld() => {}
         Some(Status::PrReady | Status::Completed) => return Ok(Some((record, None))),
         status => {
             let status = status.map_or("unclaimed", Status::name);
@@ -58,13 +67,28 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
     refuse_unfit(session, &record, &private, &head, wish.unchecked)?;
-    let proposal = proposal::of(session, &record, &private, &head)?;
+    let guarded = inspection::look(session, &record, &private, &head, wish.allow_protected)?;
+    for flagged in guarded.findings.iter().filter(|one| !one.refused) {
+        session.note(&format!("issue #{number}: {}", inspection::line(flagged)));
+    }
+    if guarded.withheld {
+        if wish.dry_run {
+            let refused = guarded.findings.iter().filter(|one| one.refused).map(inspection::line);
+            session
+                .note(&format!("would not push issue #{number}: {}", refused.collect::<Vec<_>>().join("; ")));
+            return Ok(Some((record, None)));
+        }
+        let (record, refused) = inspection::withhold(session, &record, guarded)?;
+        return Ok(Some((record, Some(refused))));
+    }
+    let proposal = proposal::of(session, &record, &guarded, &private)?;
     if wish.dry_run {
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some((record, None)));
     }
     session.needs_token("open a pull request")?;
     let client = session.github()?;
+    let record = inspection::note(session, &record, guarded)?;
     Delivering { session, client, repository, private, proposal, head }.run(record).map(Some)
 }
 

@@ -19,6 +19,8 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(PrReady), Completed)
         // another attempt: a retryable end, a red check, a change request; the operator's --retry
         | (Some(InProgress | Testing | PrReady | Failed), Queued)
+        // a person let through what was withheld
+        | (Some(Failed), PrReady)
         // attempts used up, a permanent failure, closed unmerged
         | (Some(Queued | InProgress | Testing | PrReady), Failed)
     )
@@ -59,7 +61,7 @@ mod tests {
             (Some(Status::Testing), "x..x.x"),
             (Some(Status::PrReady), "x...xx"),
             (Some(Status::Completed), "......"),
-            (Some(Status::Failed), "x....."),
+            (Some(Status::Failed), "x..x.."),
         ];
         for (from, row) in table {
             for (to, cell) in Status::ALL.into_iter().zip(row.chars()) {

@@ -12,8 +12,9 @@ use crate::error::{Error, Kind, Result};
 
 pub mod dependencies;
 pub mod eligibility;
-mod gates;
 pub mod files;
+mod gates;
+mod guards;
 pub mod lifecycle;
 pub mod mirror;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod status;
 pub mod trust;
 
 pub use gates::{Check, GateVerdict, Gates, Tool};
+pub use guards::{Finding, FindingKind, Guarded};
 pub use reference::{Reference, Remote};
 pub use results::{Delivery, DeliveryStep, Feedback, FeedbackSource, PullRequest, Question, Transition};
 pub use run::{Liveness, Owner, Run, RunLimits, Tokens};
@@ -78,6 +80,9 @@ pub struct Record {
     /// What the checks said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
+    /// What was found in the change before it was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Guarded>,
     /// How far the branch is on its way to the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
@@ -266,6 +271,7 @@ impl Record {
             claim: None,
             run: None,
             gates: None,
+            guards: None,
             delivery: None,
             pull_request: None,
             spent_usd: None,
@@ -317,6 +323,11 @@ impl Record {
     pub fn open_question(&self) -> Option<&Question> {
         let waits = self.status == Some(Status::Failed) && self.outcome == Some(Outcome::NeedsInfo);
         self.question.as_ref().filter(|question| waits && question.answered_at.is_none())
+    }
+
+    /// Whether its change is kept back until a person has decided.
+    pub fn is_withheld(&self) -> bool {
+        self.status == Some(Status::Failed) && self.outcome == Some(Outcome::Withheld)
     }
 
     /// The instance that works on it, for messages.

@@ -59,7 +59,7 @@ pub enum DeliveryStep {
     Push,
     /// The pull request is opened, or the one that is there is adopted.
     Open,
-    /// Labels, assignees, and the comment on the issue.
+    /// Labels, assignees, reviewers, and the comment on the issue.
     Dress,
     /// Nothing is left to do.
     Done,
@@ -113,6 +113,8 @@ pub enum FeedbackSource {
     Answer,
     /// How the last run ended, where that was not well.
     Run,
+    /// What keeps changes from being pushed.
+    Guard,
 }
 
 /// A change of status.

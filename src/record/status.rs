@@ -88,11 +88,13 @@ pub enum Outcome {
     LostClaim,
     /// Stopped by the operator.
     Cancelled,
+    /// The change must not be pushed without a person's word.
+    Withheld,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Success,
         Self::NoChange,
         Self::NeedsInfo,
@@ -108,6 +110,7 @@ impl Outcome {
         Self::Tampered,
         Self::LostClaim,
         Self::Cancelled,
+        Self::Withheld,
     ];
 
     /// The name used in JSON and on the screen.
@@ -128,6 +131,7 @@ impl Outcome {
             Self::Tampered => "tampered",
             Self::LostClaim => "lost-claim",
             Self::Cancelled => "cancelled",
+            Self::Withheld => "withheld",
         }
     }
 }

@@ -256,6 +256,9 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             let retry = format!("cq-claim --retry {} queues it again without one", record.number);
             told.push(retry);
         }
+        Some(Status::Failed) if record.is_withheld() => {
+            told.push(format!("cq-pr {} tells what keeps it back, and looks again", record.number));
+        }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
         _ => {}
     }

@@ -14,7 +14,7 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 29] = [
+const OPERATIONS: [&str; 31] = [
     "DELETE /installation/token",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
@@ -33,6 +33,7 @@ const OPERATIONS: [&str; 29] = [
     "GET /repos/{owner}/{repo}/labels/{name}",
     "GET /repos/{owner}/{repo}/pulls",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
     "GET /user",
     "POST /app/installations/{installation_id}/access_tokens",
     "POST /graphql Blockers",
@@ -44,6 +45,7 @@ const OPERATIONS: [&str; 29] = [
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
     "POST /repos/{owner}/{repo}/labels",
     "POST /repos/{owner}/{repo}/pulls",
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
 ];
 
 /// What the descriptions here leave out: the end of an App's token, which is GitHub's `apps/revoke-installation-access-
@@ -67,12 +69,18 @@ fn house(version: &str) -> House {
         "installations": [{"id": 98765, "permissions": {
             "metadata": "read", "issues": "write", "pull_requests": "write", "contents": "write"}}],
     });
-    let house = House::new(&Plan { issues: json!(issues), seed: json!({"apps": [app]}), ..Plan::default() });
+    let house = House::new(&Plan {
+        issues: json!(issues),
+        seed: json!({"apps": [app], "users": [{"login": "mia", "permission": "write"}], "widgets": {"teams": ["core"]}}),
+        ..Plan::default()
+    });
     house.configure(|config| {
         config["github"]["apiVersion"] = json!(version);
         config["github"]["assignee"] = json!("acme");
         config["pullRequest"]["draft"] = json!(true);
         config["pullRequest"]["labels"] = json!(["by a machine", "needs/review"]);
+        config["pullRequest"]["reviewers"] = json!(["mia"]);
+        config["pullRequest"]["teamReviewers"] = json!(["core"]);
     });
     house.lab.call("DELETE", "/_lab/requests", &Value::Null);
     house
