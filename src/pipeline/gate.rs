@@ -106,6 +106,7 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
     if plan.is_empty() {
         session.note(&format!("no qualityGates are configured: nothing was checked for issue #{number}"));
     }
+    let tree_lock = receipts::hold(session, &tree)?;
     let known = if wish.again { None } else { receipts::find(session, &tree, base, &plan)? };
     let gates = if let Some(known) = known {
         session.note(&format!("issue #{number}: its tree was checked before, for issue #{}", known.issue));
@@ -119,6 +120,7 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
         }
         gates
     };
+    drop(tree_lock);
     if !plan.is_empty() {
         receipts::note(session, (&repository, &private), &head, &gates)?;
     }

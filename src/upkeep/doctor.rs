@@ -78,10 +78,11 @@ type Tell<'a> = dyn FnMut(Finding) -> Result<()> + 'a;
 type Part = fn(&Session, &Wish, &mut Tell<'_>) -> Result<()>;
 
 /// What is looked at, in this order. An error of a part is that nobody reads what it says.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     |session, _, tell| configuration(session, tell),
     |session, _, tell| programs::git(session, tell),
     |session, _, tell| programs::agents(session, tell),
+    |session, _, tell| programs::checks(session, tell),
     |session, _, tell| grounds::templates(session, tell),
     |session, _, tell| grounds::disk(session, tell),
     |session, _, tell| limits::look(session, tell),

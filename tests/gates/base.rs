@@ -29,6 +29,11 @@ fn what_is_red_on_the_base_too_is_not_the_changes_fault_and_the_base_is_asked_on
     house.cq("gate").args(["--again", "2"]).run().ends(1, "red on the base as well");
     assert_eq!(count(&house), 5, "who asks for it gets both");
     house.cq("pr").args(["1"]).run().ends(77, "cq-pr --unchecked opens it all the same");
+    assert!(house.lab.pulls().is_empty() && house.lab.branches().is_empty());
+    house.cq("pr").args(["--unchecked", "1"]).run().quietly();
+    let body = house.lab.pulls()[0]["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("| could not run: red on the base as well (exit status 3) |"), "{body}");
+    assert!(body.contains("pushed although its checks did not pass (`cq-pr --unchecked`)"), "{body}");
 }
 
 /// The owner mends the check: the tree is checked, and what an older one said of the base does not count.

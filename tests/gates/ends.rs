@@ -1,12 +1,11 @@
 //! How a check can end, and that nothing of it is left.
 
-use std::fs;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use crate::support::wait::until;
-use crate::{House, Plan, check, checked_by};
+use crate::{House, Plan, check, checked_by, nap, sleepers};
 
 /// Runs the one check of issue 1, which says nothing of the change, for this reason.
 #[track_caller]
@@ -29,31 +28,22 @@ fn limited(line: &str, change: impl FnOnce(&mut Value)) -> House {
 
 #[test]
 fn a_check_that_takes_too_long_is_ended_with_all_it_started() {
-    let house = limited("trap '' TERM; setsid sleep 86421 & sleep 86421", |config| {
+    let house = limited(&format!("trap '' TERM; setsid {0} & {0}", nap()), |config| {
         config["qualityGates"][0]["timeoutMinutes"] = json!(0.02);
     });
     let record = unevaluated(&house, "it took longer than 0.02 min");
     assert_eq!(check(&record, "the check").get("exit"), None);
-    until("the end of all", || (sleepers("86421") == 0).then_some(()));
-}
-
-/// How many processes sleep for so long.
-fn sleepers(seconds: &str) -> usize {
-    let lines = fs::read_dir("/proc").unwrap().flatten();
-    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    let line = format!("sleep\0{seconds}\0");
-    lines.filter(|found| found == line.as_bytes()).count()
+    until("the end of all", || (sleepers() == 0).then_some(()));
 }
 
 /// Also what took every mark off itself, left its session and its parent.
 #[test]
 fn what_a_check_leaves_behind_ends_with_it() {
-    let house =
-        checked_by("env -i setsid sh -c 'sleep 86422 & sleep 86422 &' ; (setsid sleep 86422 &); exit 0");
+    let house = checked_by(&format!("env -i setsid sh -c '{0} & {0} &'; (setsid {0} &); exit 0", nap()));
     house.work(1).good();
     let record = house.cq("gate").args(["1"]).run().quietly().record();
     assert_eq!(record["gates"]["verdict"], "passed");
-    until("the end of all", || (sleepers("86422") == 0).then_some(()));
+    until("the end of all", || (sleepers() == 0).then_some(()));
 }
 
 #[test]
@@ -72,35 +62,35 @@ fn a_check_has_the_memory_of_a_run() {
 
 #[test]
 fn a_check_that_is_told_to_end_ends_and_the_issue_waits() {
-    let house = checked_by("sleep 86423");
+    let house = checked_by(&nap());
     house.work(1).good();
     let gate = house.cq("gate").args(["1"]).start_into(Stdio::null(), Stdio::null());
-    until("the check", || (sleepers("86423") == 1).then_some(()));
+    until("the check", || (sleepers() == 1).then_some(()));
     house.program("kill").args(["-TERM", &gate.id().to_string()]).run().quietly();
     let ended = gate.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(143));
-    assert_eq!(sleepers("86423"), 0);
+    assert_eq!(sleepers(), 0);
     let record = house.record(1);
     assert_eq!((&record["status"], record.get("gates")), (&json!("testing"), None));
     // Killed, it ends nothing; the next one does.
     let mut gate = house.cq("gate").args(["1"]).start();
-    until("the check", || (sleepers("86423") == 1).then_some(()));
+    until("the check", || (sleepers() == 1).then_some(()));
     gate.kill().unwrap();
     gate.wait().unwrap();
     house.configure(|config| config["qualityGates"] = json!([crate::shell("quick", "true")]));
     house.cq("gate").args(["1"]).run().quietly();
-    assert_eq!(sleepers("86423"), 0);
+    assert_eq!(sleepers(), 0);
 }
 
 #[test]
 fn an_abort_ends_checks_too() {
-    let house = checked_by("sleep 86424");
+    let house = checked_by(&nap());
     house.work(1).good();
     let mut gate = house.cq("gate").args(["1"]).start();
-    until("the check", || (sleepers("86424") == 1).then_some(()));
+    until("the check", || (sleepers() == 1).then_some(()));
     house.cq("stop").args(["--abort"]).run();
     assert_eq!(gate.wait().unwrap().code(), Some(75));
-    assert_eq!(sleepers("86424"), 0);
+    assert_eq!(sleepers(), 0);
 }
 
 /// Secrets do not stay in a log, and the end of a long one does.

@@ -43,3 +43,27 @@ fn a_new_configuration_has_the_checks_and_an_existing_one_is_left_alone() {
     // With everything it could have, nothing is offered.
     house.cq("init").run().quietly();
 }
+
+#[test]
+fn the_doctor_misses_a_checks_program() {
+    let house = House::usual();
+    let found = |house: &House| -> Vec<Value> {
+        let all = house.cq("doctor").run().records();
+        all.into_iter().filter(|found| found["check"] == "checks").collect()
+    };
+    assert_eq!(found(&house)[0]["verdict"], "ok");
+    house.configure(|config| {
+        config["qualityGates"] = json!([
+            {"name": "own", "command": ["./src/widget.txt"]}, {"name": "there", "command": ["true"]},
+            {"name": "gone", "command": ["no-such-program"]},
+        ]);
+    });
+    let what: Vec<Value> = found(&house).iter().map(|found| found["what"].clone()).collect();
+    let expected = [
+        "own: program './src/widget.txt' is not there, or not executable",
+        "gone: program 'no-such-program' is not on PATH, or not executable",
+    ];
+    assert_eq!(what, expected);
+    house.configure(|config| config["qualityGates"] = json!([]));
+    assert!(found(&house)[0]["what"].as_str().unwrap().starts_with("none are configured"));
+}

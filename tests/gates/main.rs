@@ -57,3 +57,16 @@ fn log_of(check: &Value) -> String {
 fn tree_of(house: &House, record: &Value) -> String {
     house.git(&["rev-parse", &format!("{}^{{tree}}", record["claim"]["branch"].as_str().unwrap())])
 }
+
+/// A command that takes a day, and that no other test has.
+fn nap() -> String {
+    format!("sleep 86421.{}", std::process::id())
+}
+
+/// How many such naps are being taken.
+fn sleepers() -> usize {
+    let lines = fs::read_dir("/proc").unwrap().flatten();
+    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let line = format!("{}\0", nap().replace(' ', "\0"));
+    lines.filter(|found| found == line.as_bytes()).count()
+}

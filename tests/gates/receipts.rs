@@ -38,6 +38,37 @@ fn another_issue_with_the_same_tree_needs_no_run() {
     assert_eq!(count(&house), 3);
 }
 
+#[test]
+fn two_that_have_the_same_tree_at_once_check_it_once() {
+    let house = alike();
+    house.configure(|config| config["qualityGates"] = json!([counting(&house, "sleep 1")]));
+    for issue in [1, 2, 3] {
+        house.work(issue).good();
+    }
+    let ran = house.shell("cq-gate 1 & cq-gate 2 & cq-gate 3 & wait").run().good();
+    assert_eq!((ran.numbers().len(), count(&house)), (3, 1));
+    for issue in [1, 2, 3] {
+        assert_eq!(house.record(issue)["gates"]["verdict"], "passed");
+    }
+}
+
+/// Whoever was killed between the receipt and the record has not checked in vain.
+#[test]
+fn a_receipt_without_its_record_is_found() {
+    let house = alike();
+    house.configure(|config| config["qualityGates"] = json!([counting(&house, "true")]));
+    house.work(1).good();
+    let before = house.record(1);
+    let first = house.cq("gate").args(["1"]).run().quietly().record();
+    std::fs::write(house.state_dir().join("records/1.json"), before.to_string()).unwrap();
+    let again = house.cq("gate").args(["1"]).run();
+    let again = again.ends(0, "issue #1: its tree was checked before, for issue #1").record();
+    assert_eq!(
+        (count(&house), &again["gates"], house.record(1)["gates"].clone()),
+        (1, &first["gates"], first["gates"].clone())
+    );
+}
+
 /// The next attempt changed nothing: red is red, and the output is told once more.
 #[test]
 fn a_red_tree_is_not_checked_again_either() {

@@ -4,6 +4,7 @@
 //! `refs/notes/cq/receipts`, is only shown: an agent without a sandbox can write refs there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::error::{Kind, OrFail, Result};
 use crate::git::{Identity, PrivateGit, Repository};
 use crate::record::{Gates, Record};
 use crate::session::Session;
-use crate::state::{durable, make_private};
+use crate::state::{durable, lock, make_private};
 
 /// Where people find them: `git log --notes=cq/receipts`, `git notes --ref=cq/receipts show TREE`.
 const NOTES: &str = "refs/notes/cq/receipts";
@@ -25,8 +26,24 @@ pub(super) struct Known {
     pub(super) gates: Gates,
 }
 
+/// Nobody's checks take longer together.
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+fn folder(session: &Session) -> PathBuf {
+    session.state.dir().join("receipts")
+}
+
 fn file(session: &Session, tree: &str) -> PathBuf {
-    session.state.dir().join("receipts").join(format!("{tree}.json"))
+    folder(session).join(format!("{tree}.json"))
+}
+
+/// Held by who checks a tree, so that another who has the same one waits for the receipt. Of the few trees that are
+/// checked at once, two seldom share one of the 256 locks.
+pub(super) fn hold(session: &Session, tree: &str) -> Result<lock::Guard> {
+    let folder = folder(session);
+    make_private(&folder)?;
+    let slot = tree.get(..2).unwrap_or_default();
+    lock::take(&folder.join(format!("{slot}.lock")), PATIENCE, session.clock.now())
 }
 
 /// What is known of a tree, if that answers the plan. A file that cannot be read answers nothing.
@@ -43,9 +60,10 @@ pub(super) fn find(
 
 /// Keeps what was learned of a tree.
 pub(super) fn keep(session: &Session, record: &Record, gates: &Gates) -> Result<()> {
-    let file = file(session, &gates.tree);
-    make_private(file.parent().unwrap_or(session.state.dir()))?;
-    durable::replace(&file, &json(&Known { issue: record.number, gates: gates.clone() })?)
+    durable::replace(
+        &file(session, &gates.tree),
+        &json(&Known { issue: record.number, gates: gates.clone() })?,
+    )
 }
 
 /// Notes it on the tree and the commit. That it cannot be noted is told, and keeps no work back.

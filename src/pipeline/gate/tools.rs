@@ -1,6 +1,6 @@
 //! Which programs took part in the checks, in their own words.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,47 +15,13 @@ use crate::sanitize;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The most of what it says, in characters.
 const LONGEST: usize = 120;
-/// Programs that say their version when they are asked like this. Others may take anything for an order to begin, so
-/// they are not asked.
-const KNOWN: [(&str, &str); 38] = [
-    ("bazel", "--version"),
-    ("bun", "--version"),
-    ("bundle", "--version"),
-    ("cargo", "--version"),
-    ("clang", "--version"),
-    ("cmake", "--version"),
-    ("composer", "--version"),
-    ("ctest", "--version"),
-    ("deno", "--version"),
-    ("dotnet", "--version"),
-    ("eslint", "--version"),
-    ("gcc", "--version"),
-    ("git", "--version"),
-    ("go", "version"),
-    ("gradle", "--version"),
-    ("java", "--version"),
-    ("just", "--version"),
-    ("make", "--version"),
-    ("meson", "--version"),
-    ("mix", "--version"),
-    ("mvn", "--version"),
-    ("mypy", "--version"),
-    ("ninja", "--version"),
-    ("node", "--version"),
-    ("npm", "--version"),
-    ("php", "--version"),
-    ("pnpm", "--version"),
-    ("poetry", "--version"),
-    ("pytest", "--version"),
-    ("python", "--version"),
-    ("python3", "--version"),
-    ("ruby", "--version"),
-    ("ruff", "--version"),
-    ("rustc", "--version"),
-    ("swift", "--version"),
-    ("tox", "--version"),
-    ("uv", "--version"),
-    ("yarn", "--version"),
+/// Programs that say their version when they are asked. Others may take anything for an order to begin, so they are not
+/// asked.
+const KNOWN: [&str; 39] = [
+    "bazel", "bun", "bundle", "cargo", "clang", "cmake", "composer", "ctest", "deno", "dotnet", "eslint",
+    "gcc", "git", "go", "gradle", "java", "just", "make", "meson", "mix", "mvn", "mypy", "ninja", "node",
+    "npm", "php", "pnpm", "poetry", "pytest", "python", "python3", "ruby", "ruff", "rustc", "swift", "tox",
+    "tsc", "uv", "yarn",
 ];
 /// What works behind a program.
 const BEHIND: [(&str, &str); 7] = [
@@ -68,36 +34,38 @@ const BEHIND: [(&str, &str); 7] = [
     ("tox", "python3"),
 ];
 
-/// The programs of the checks that run, and what works behind them. One of the tree's own is known by the tree.
-fn named(plan: &[Planned]) -> BTreeSet<&str> {
-    let programs =
-        plan.iter().filter(|planned| planned.runs).filter_map(|planned| planned.gate.command.first());
-    let mut names = BTreeSet::new();
-    for program in programs {
+/// The programs of the checks that run by their names, and what works behind them. One of the tree's own is known by the
+/// tree.
+fn named(plan: &[Planned]) -> BTreeMap<&str, &str> {
+    let programs = plan.iter().filter(|planned| planned.runs);
+    let programs = programs.filter_map(|planned| planned.gate.command.first().map(String::as_str));
+    let mut named = BTreeMap::new();
+    for program in programs.filter(|program| !program.contains('/') || program.starts_with('/')) {
         let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let own = program.contains('/') && !program.starts_with('/');
-        if !own {
-            names.insert(name);
-            names.extend(BEHIND.iter().filter(|(of, _)| *of == name).map(|(_, behind)| *behind));
+        named.insert(name, program);
+        for (_, behind) in BEHIND.iter().filter(|(of, _)| *of == name) {
+            named.entry(behind).or_insert(behind);
         }
     }
-    names
+    named
 }
 
 /// Asks them, where and as the checks run. One that says nothing is left out.
 pub(super) fn versions(bench: &Bench<'_>, plan: &[Planned]) -> Result<Vec<Tool>> {
     let mut tools = Vec::new();
-    for name in named(plan) {
-        let Some((_, how)) = KNOWN.iter().find(|(known, _)| *known == name) else { continue };
-        if let Some(version) = ask(bench, name, how)? {
+    for (name, program) in named(plan) {
+        if KNOWN.contains(&name)
+            && let Some(version) = ask(bench, name, program)?
+        {
             tools.push(Tool { name: name.to_owned(), version, extra: Extra::new() });
         }
     }
     Ok(tools)
 }
 
-fn ask(bench: &Bench<'_>, name: &str, how: &str) -> Result<Option<String>> {
-    let Ok(prepared) = bench.prepare(&[name.to_owned(), how.to_owned()]) else { return Ok(None) };
+fn ask(bench: &Bench<'_>, name: &str, program: &str) -> Result<Option<String>> {
+    let how = if name == "go" { "version" } else { "--version" };
+    let Ok(prepared) = bench.prepare(&[program.to_owned(), how.to_owned()]) else { return Ok(None) };
     let said =
         tempfile::NamedTempFile::new().or_fail(Kind::CannotWrite, || "cannot make a temporary file")?;
     let (end, _) = bench.run(&prepared, said.as_file(), PATIENCE)?;
@@ -125,7 +93,7 @@ mod tests {
             planned("ci/make", true),
             planned("go", false),
         ];
-        assert_eq!(named(&plan).into_iter().collect::<Vec<_>>(), ["cargo", "node", "npm", "rustc"]);
-        assert!(KNOWN.windows(2).all(|pair| pair[0].0 < pair[1].0), "in order, each once");
+        let expected = [("cargo", "cargo"), ("node", "node"), ("npm", "/usr/bin/npm"), ("rustc", "rustc")];
+        assert_eq!(named(&plan).into_iter().collect::<Vec<_>>(), expected);
     }
 }

@@ -90,6 +90,35 @@ fn agent(session: &Session, name: &str, tell: &mut Tell<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Looks at the programs of the checks. One of the repository's own is looked for in the checkout.
+pub(super) fn checks(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
+    let check = "checks";
+    let gates = &session.loaded.config.quality_gates;
+    if gates.is_empty() {
+        let what = "none are configured: pull requests are opened unchecked";
+        return tell(Finding::warning(
+            check,
+            what,
+            "cq-init names those that it finds; add them to qualityGates",
+        ));
+    }
+    let checkout = session.loaded.repository(&session.environment)?;
+    let mut missing = 0;
+    for gate in gates {
+        let program = gate.command.first().map(String::as_str).unwrap_or_default();
+        if let Err(error) = process::find(program, &checkout, &session.environment) {
+            missing += 1;
+            let fix = "install it, or change qualityGates: until then that check says nothing";
+            tell(Finding::warning(check, format!("{}: {error}", gate.name), fix))?;
+        }
+    }
+    if missing == 0 {
+        tell(Finding::ok(check, format!("the programs of all {} are there", gates.len())))
+    } else {
+        Ok(())
+    }
+}
+
 /// What `--version` says, with the environment of an agent and no key.
 fn version(program: &Path, environment: &Environment) -> Option<String> {
     let passed = environment::ALWAYS.iter().filter_map(|&name| Some((name, environment.named(name)?)));
