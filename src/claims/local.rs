@@ -307,7 +307,7 @@ mod tests {
         for (number, file) in [(2, "b.rs"), (3, "c.rs")] {
             match local.claim(naming(number, &["x.rs", file]), &avoiding).unwrap() {
                 Claimed::Waits(overlap) => {
-                    assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()]))
+                    assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()]));
                 }
                 other => panic!("#{number} does not wait: {other:?}"),
             }

@@ -80,12 +80,13 @@ pub fn count(in_flight: impl Iterator<Item = Option<Status>>, terms: &Terms) -> 
 mod tests {
     use super::*;
 
+    /// Statuses, agents, pull requests; free places, and why there are none.
+    type Case<'a> = (&'a [Option<Status>], usize, Option<usize>, usize, &'a [Full]);
+
     #[test]
     fn places_are_limited_by_agents_and_by_people() {
         use Status::{Completed, Failed, InProgress, PrReady, Queued, Testing};
         let unreviewed = |waiting, coming, most| Full::Unreviewed { waiting, coming, most };
-        // Statuses, agents, pull requests; free places, and why there are none.
-        type Case<'a> = (&'a [Option<Status>], usize, Option<usize>, usize, &'a [Full]);
         let cases: [Case<'_>; 12] = [
             (&[], 5, None, 5, &[]),
             (&[Some(Queued), Some(InProgress), Some(Testing)], 5, None, 2, &[]),
