@@ -25,6 +25,15 @@ impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Places(capacity) => write!(f, "all {capacity} places are taken"),
+            Self::Unreviewed { waiting: 0, coming: 1, most } => {
+                write!(f, "1 pull request is on its way to a person, and queue.maxUnreviewed allows {most}")
+            }
+            Self::Unreviewed { waiting: 0, coming, most } => {
+                write!(
+                    f,
+                    "{coming} pull requests are on their way to a person, and queue.maxUnreviewed allows {most}"
+                )
+            }
             Self::Unreviewed { waiting, coming, most } => {
                 let (pull_requests, wait) =
                     if waiting == 1 { ("pull request", "waits") } else { ("pull requests", "wait") };
@@ -122,7 +131,7 @@ mod tests {
             ),
             (
                 Full::Unreviewed { waiting: 0, coming: 2, most: 2 },
-                "0 pull requests wait for a person and 2 more are on their way, and queue.maxUnreviewed allows 2",
+                "2 pull requests are on their way to a person, and queue.maxUnreviewed allows 2",
             ),
         ];
         for (full, expected) in cases {

@@ -1,7 +1,8 @@
 //! The conflict radar: which branches in work would conflict, in which files, and what to merge first.
 //!
 //! Every live branch is merged with the base and with every other one, in memory (see [`crate::git::Merged`]). Nothing
-//! is fetched: the base is the newest commit of it that is known here.
+//! is fetched: the base is the newest commit of it that is known here. What an agent in a clone or a sandbox of its own
+//! commits is seen when its run ends, as by everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
