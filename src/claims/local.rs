@@ -46,19 +46,16 @@ impl Local {
 
     /// The issue in work that touches a file which the wish names, under the lock: of two claims at once that name the
     /// same file, the second sees the first.
-    fn overlap(&self, locked: &Locked<'_>, wish: &Record, terms: &Terms) -> Result<Option<Overlap>> {
+    fn overlap(&self, locked: &Locked<'_>, wish: &Record, terms: &Terms) -> Option<Overlap> {
         if !terms.avoid_overlap || wish.named_files.is_empty() {
-            return Ok(None);
+            return None;
         }
         let active = |summary: &Summary| summary.status.is_some_and(Status::is_active);
-        for (number, _) in locked.in_flight().iter().filter(|(_, summary)| active(summary)) {
-            let Some(other) = self.state.get(*number)? else { continue };
-            let overlap = Overlap::of(&wish.named_files, &other, terms.changed.get(number));
-            if overlap.is_some() {
-                return Ok(overlap);
-            }
-        }
-        Ok(None)
+        locked.in_flight().iter().filter(|(_, summary)| active(summary)).find_map(|(number, _)| {
+            // Of one that cannot be read no file is known; cq-status and cq-monitor tell of it.
+            let other = self.state.get(*number).ok()??;
+            Overlap::of(&wish.named_files, &other, terms.changed.get(number))
+        })
     }
 
     fn new_claim(&self, number: u64, text: Option<String>, instance: String, terms: &Terms) -> Claim {
@@ -113,7 +110,7 @@ impl Claims for Local {
         if let Some(full) = places.full.first() {
             return Ok(Claimed::Full(*full));
         }
-        if let Some(overlap) = self.overlap(&locked, &wish, terms)? {
+        if let Some(overlap) = self.overlap(&locked, &wish, terms) {
             return Ok(Claimed::Waits(overlap));
         }
         let instance = Self::free_instance(&locked, terms)?;
@@ -307,7 +304,7 @@ mod tests {
         for (number, file) in [(2, "b.rs"), (3, "c.rs")] {
             match local.claim(naming(number, &["x.rs", file]), &avoiding).unwrap() {
                 Claimed::Waits(overlap) => {
-                    assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()]))
+                    assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()]));
                 }
                 other => panic!("#{number} does not wait: {other:?}"),
             }

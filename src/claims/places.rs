@@ -25,6 +25,15 @@ impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Places(capacity) => write!(f, "all {capacity} places are taken"),
+            Self::Unreviewed { waiting: 0, coming: 1, most } => {
+                write!(f, "1 pull request is on its way to a person, and queue.maxUnreviewed allows {most}")
+            }
+            Self::Unreviewed { waiting: 0, coming, most } => {
+                write!(
+                    f,
+                    "{coming} pull requests are on their way to a person, and queue.maxUnreviewed allows {most}"
+                )
+            }
             Self::Unreviewed { waiting, coming, most } => {
                 let (pull_requests, wait) =
                     if waiting == 1 { ("pull request", "waits") } else { ("pull requests", "wait") };
@@ -80,12 +89,13 @@ pub fn count(in_flight: impl Iterator<Item = Option<Status>>, terms: &Terms) -> 
 mod tests {
     use super::*;
 
+    /// Statuses, agents, pull requests; free places, and why there are none.
+    type Case<'a> = (&'a [Option<Status>], usize, Option<usize>, usize, &'a [Full]);
+
     #[test]
     fn places_are_limited_by_agents_and_by_people() {
         use Status::{Completed, Failed, InProgress, PrReady, Queued, Testing};
         let unreviewed = |waiting, coming, most| Full::Unreviewed { waiting, coming, most };
-        // Statuses, agents, pull requests; free places, and why there are none.
-        type Case<'a> = (&'a [Option<Status>], usize, Option<usize>, usize, &'a [Full]);
         let cases: [Case<'_>; 12] = [
             (&[], 5, None, 5, &[]),
             (&[Some(Queued), Some(InProgress), Some(Testing)], 5, None, 2, &[]),
@@ -121,7 +131,7 @@ mod tests {
             ),
             (
                 Full::Unreviewed { waiting: 0, coming: 2, most: 2 },
-                "0 pull requests wait for a person and 2 more are on their way, and queue.maxUnreviewed allows 2",
+                "2 pull requests are on their way to a person, and queue.maxUnreviewed allows 2",
             ),
         ];
         for (full, expected) in cases {

@@ -35,13 +35,13 @@ impl PrivateGit {
         let mut merged = Vec::with_capacity(pairs.len());
         while merged.len() < pairs.len() {
             let left = &pairs[merged.len()..];
-            let lines: String = left.iter().map(|(one, other)| format!("{one} {other}\n")).collect();
+            let lines: Vec<String> = left.iter().map(|(one, other)| format!("{one} {other}\n")).collect();
             let done = self
                 .program()
                 .args(["-c", "core.attributesFile=/dev/null", "-c", "merge.renormalize=false"])
                 .args(["merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--no-messages"])
                 .env("GIT_OBJECT_DIRECTORY", &objects)
-                .stdin_bytes(lines)
+                .stdin_bytes(lines.concat())
                 .run(LOCAL_DEADLINE)?;
             if done.exit == USAGE {
                 return Err(self.cannot_merge());
@@ -74,9 +74,10 @@ impl PrivateGit {
     /// Which of these paths are files at a commit.
     pub fn files_at(&self, sha: &str, paths: &[&str]) -> Result<Vec<bool>> {
         // A line each: a path with a line end in it cannot be asked for, and is none that anybody wrote down.
-        let asked: String = paths.iter().map(|path| format!("{sha}:{}\n", path.replace('\n', "/"))).collect();
+        let asked: Vec<String> =
+            paths.iter().map(|path| format!("{sha}:{}\n", path.replace('\n', "/"))).collect();
         let check = ["cat-file", "--batch-check=%(objecttype)"];
-        let done = self.program().args(check).stdin_bytes(asked).run(LOCAL_DEADLINE)?;
+        let done = self.program().args(check).stdin_bytes(asked.concat()).run(LOCAL_DEADLINE)?;
         if !done.success() {
             return Err(complaint("look for files in a commit", &done));
         }

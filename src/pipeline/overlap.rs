@@ -77,8 +77,8 @@ impl Grounds {
         record: &Record,
         changed: &BTreeMap<u64, BTreeSet<String>>,
     ) -> Option<Overlap> {
-        let others = self.in_work.iter().filter(|other| other.number != record.number);
-        others.filter_map(|other| Overlap::of(&record.named_files, other, changed.get(&other.number))).next()
+        let mut others = self.in_work.iter().filter(|other| other.number != record.number);
+        others.find_map(|other| Overlap::of(&record.named_files, other, changed.get(&other.number)))
     }
 }
 

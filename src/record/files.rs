@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn a_flood_of_words_is_cut() {
-        let body: String = (0..10_000).map(|n| format!("src/{n}.rs ")).collect();
-        assert_eq!(found("", &body).len(), MOST);
+        let body: Vec<String> = (0..10_000).map(|n| format!("src/{n}.rs ")).collect();
+        assert_eq!(found("", &body.concat()).len(), MOST);
         assert_eq!(found("", &"a/".repeat(1000)), Vec::<String>::new());
     }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{State, durable, events};
 use crate::clock::Timestamp;
@@ -51,16 +51,16 @@ impl State {
     /// Hands over the event feed, line by line, the oldest first.
     pub fn each_event(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
         // Opened first: should it be rotated meanwhile, it is found again under its new name.
-        let current = open(self.path(events::FILE_NAME))?;
+        let current = open(&self.path(events::FILE_NAME))?;
         let inode = current.as_ref().and_then(|feed| feed.metadata().ok()).map(|about| about.ino());
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         let is_rotated = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with("events-") && name.ends_with(".jsonl")
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("events-") && path.extension().is_some_and(|end| end == "jsonl")
         };
         let mut rotated: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_rotated).collect();
         rotated.sort();
-        let older = rotated.into_iter().filter_map(|path| open(path).transpose());
+        let older = rotated.into_iter().filter_map(|path| open(&path).transpose());
         for feed in older.chain(current.map(Ok)) {
             let feed = feed?;
             let is_current = feed.metadata().is_ok_and(|about| Some(about.ino()) == inode);
@@ -81,8 +81,8 @@ impl Archived {
     }
 }
 
-fn open(path: PathBuf) -> Result<Option<File>> {
-    match File::open(&path) {
+fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).or_fail(Kind::Failed, || format!("cannot read '{}'", path.display())),

@@ -1,5 +1,7 @@
 //! What became of the issues: a history of which every number is known, through the whole line.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::{House, Plan};
@@ -168,6 +170,8 @@ fn spreadsheets(house: &House) {
     assert!(groups.starts_with("by,group,issues,merged,"), "{groups}");
     assert!(groups.contains("\nlabel,bug,2,2,0,0,0,3,3,"), "{groups}");
     assert!(groups.lines().last().unwrap().starts_with(",total,4,2,1,0,1,4,4,"), "{groups}");
+    let status = house.cq("status").args(["--format", "csv"]).run().quietly().stdout;
+    assert!(status.starts_with("INSTANCE,ISSUE,STATUS,TRY,") && status.lines().count() == 3, "{status}");
     let table = house.cq("report").args(["--format", "table"]).at("2026-01-12T11:00:00Z").run();
     let table = table.ends(0, "4 issues: 2 merged, 1 failed, 1 open; success 67 %, first pass 33 %");
     assert!(table.stdout.contains("#2     completed  2      claude"), "{}", table.stdout);
@@ -182,7 +186,7 @@ fn a_record_that_cannot_be_read_is_named() {
     house.claim(3);
     house.cq("claim").args(["--release", "2"]).run().good();
     let archived = house.state_dir().join("archive");
-    std::fs::write(archived.join("7.1.json"), "{\"cq\":1}").unwrap();
+    fs::write(archived.join("7.1.json"), "{\"cq\":1}").unwrap();
     let ran = house.cq("report").run().ends(1, "archive/7.1.json': missing field");
     let issues: Vec<(u64, String)> = ran
         .records()
@@ -190,4 +194,60 @@ fn a_record_that_cannot_be_read_is_named() {
         .map(|row| (row["issue"].as_u64().unwrap(), row["status"].as_str().unwrap().to_owned()))
         .collect();
     assert_eq!(issues, [(2, "released".to_owned()), (3, "queued".to_owned())]);
+}
+
+/// Fills the archive with merged issues, each with a body of so many bytes, and the feed with what it tells of them.
+fn fill(house: &House, count: u64, body: usize) {
+    let step = |at: &str, from: Value, to: &str| json!({"at": at, "from": from, "to": to, "by": "cq-x"});
+    let record = json!({
+        "cq": 1, "repo": "acme/widgets", "number": 1, "issue": {"title": "t", "body": "b".repeat(body), "labels": ["bug"]},
+        "status": "completed", "spent_usd": 0.5, "run": {"agent": "claude"},
+        "history": [
+            step("2026-01-05T10:00:00Z", Value::Null, "queued"),
+            step("2026-01-05T10:01:00Z", json!("queued"), "in-progress"),
+            step("2026-01-05T10:11:00Z", json!("in-progress"), "testing"),
+            step("2026-01-05T10:12:00Z", json!("testing"), "pr-ready"),
+            step("2026-01-05T11:00:00Z", json!("pr-ready"), "completed"),
+        ],
+    });
+    let archive = house.state_dir().join("archive");
+    let mut feed = String::new();
+    for number in 1..=count {
+        // Links: what is read is the same, and a file may have 65,000 of them at most.
+        let source = archive.join(format!("{}.1.json", 1 + (number - 1) / 50_000 * 50_000));
+        if (number - 1) % 50_000 == 0 {
+            fs::write(&source, record.to_string()).unwrap();
+        } else {
+            fs::hard_link(&source, archive.join(format!("{number}.1.json"))).unwrap();
+        }
+        for (from, to) in [("in-progress", "testing"), ("testing", "pr-ready"), ("pr-ready", "completed")] {
+            let event = json!({"at": "2026-01-05T10:11:00Z", "command": "cq-x", "event": "transition", "issue": number,
+                "from": from, "to": to, "outcome": "success", "why": "because of this and that"});
+            feed += &format!("{event}\n");
+        }
+    }
+    fs::write(house.state_dir().join("events.jsonl"), feed).unwrap();
+}
+
+/// An archive of many times the memory there is, and with `CQ_TEST_LONG=1` one of 100,000 issues.
+#[test]
+fn an_archive_of_any_size_takes_little_memory() {
+    let measured = |count: u64, body: usize, kilobytes: u64| {
+        let house = House::usual();
+        // Makes the state directory.
+        house.claim(1);
+        house.cq("claim").args(["--release", "1"]).run().good();
+        fill(&house, count, body);
+        // Of addresses, which is more than what is used.
+        let ran = house.shell(&format!("ulimit -v {kilobytes} && exec cq-report --by label")).run().quietly();
+        println!("{count} archived issues of {body} bytes: {} ms", ran.took.as_millis());
+        let total = ran.records().pop().unwrap();
+        let told = fields(&total, &["issues", "merged", "cost_usd", "to_merge_seconds"]);
+        let cost = f64::from(u32::try_from(count).unwrap()) / 2.0;
+        assert_eq!(json!(told), json!([count, count, cost, {"median": 3600.0, "p90": 3600.0}]));
+    };
+    measured(2000, 100_000, 60_000);
+    if std::env::var_os("CQ_TEST_LONG").is_some() {
+        measured(100_000, 4000, 100_000);
+    }
 }

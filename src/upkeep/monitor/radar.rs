@@ -39,11 +39,11 @@ fn said(session: &Session, dry_run: bool) -> Result<()> {
         return Ok(());
     }
     let found = conflicts::look(&private, &live)?;
-    let line = conflicts::summary(&found);
+    let summary = conflicts::summary(&found);
     if found.meetings.is_empty() {
-        session.detail(&line);
+        session.detail(&summary);
     } else {
-        session.note(&format!("{line} (cq-status --conflicts says more)"));
+        session.note(&format!("{summary} (cq-status --conflicts says more)"));
     }
     match seen {
         Some(seen) if !dry_run => durable::replace_cheaply(&seen, commits.as_bytes()),

@@ -111,8 +111,12 @@ mod tests {
 
     fn graph(count: usize, edges: &[(usize, usize)], spoilt: &[usize]) -> Graph {
         let mut graph = Graph::new(count);
-        edges.iter().for_each(|(one, other)| graph.join(*one, *other));
-        spoilt.iter().for_each(|one| graph.spoil(*one));
+        for (one, other) in edges {
+            graph.join(*one, *other);
+        }
+        for one in spoilt {
+            graph.spoil(*one);
+        }
         graph
     }
 
@@ -174,7 +178,9 @@ mod tests {
         for count in [EXACT, 400] {
             let mut graph = Graph::new(count);
             for one in 0..count {
-                [1, 7, 13].iter().for_each(|step| graph.join(one, (one + step) % count));
+                for step in [1, 7, 13] {
+                    graph.join(one, (one + step) % count);
+                }
             }
             let (order, clean) = graph.order();
             assert!(order.len() == count && clean >= count / 7, "{count} {clean}");

@@ -100,7 +100,7 @@ pub(super) fn of_issue(issue: &Issue, format: Format) -> Vec<String> {
         (passed, failed) => format!("{passed} green, {failed} red"),
     };
     vec![
-        format!("#{}", issue.issue),
+        format!("#{}", issue.number),
         issue.status.to_owned(),
         issue.attempts.to_string(),
         issue.agent.clone().unwrap_or_else(|| "-".to_owned()),
@@ -119,7 +119,7 @@ fn plain_issue(issue: &Issue) -> Vec<String> {
     let setbacks = issue.setbacks.iter().map(|(name, times)| format!("{name} {times}"));
     let first_pass = issue.first_pass.map(|first| if first { "yes" } else { "no" });
     vec![
-        issue.issue.to_string(),
+        issue.number.to_string(),
         issue.repo.clone(),
         issue.title.clone(),
         issue.url.clone(),
@@ -154,7 +154,7 @@ pub(super) fn of_group(group: &Group, format: Format) -> Vec<String> {
         return plain_group(group);
     }
     vec![
-        group.group.clone(),
+        group.name.clone(),
         group.issues.to_string(),
         group.merged.to_string(),
         group.failed.to_string(),
@@ -177,7 +177,7 @@ fn plain_group(group: &Group) -> Vec<String> {
         Some(By::Model) => "model",
         Some(By::Week) => "week",
     };
-    let mut cells = vec![by.to_owned(), group.group.clone()];
+    let mut cells = vec![by.to_owned(), group.name.clone()];
     let counts = [group.issues, group.merged, group.failed, group.released, group.open];
     cells.extend(counts.iter().map(ToString::to_string));
     let counts = [group.attempts, group.runs, group.gates_passed, group.gates_failed];

@@ -20,7 +20,8 @@ pub(super) const RELEASED: &str = "released";
 /// What became of one issue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Issue {
-    pub(super) issue: u64,
+    #[serde(rename = "issue")]
+    pub(super) number: u64,
     pub(super) repo: String,
     /// Untrusted text, as all of these.
     pub(super) title: String,
@@ -94,7 +95,9 @@ pub(super) fn of(number: u64, mut lives: Vec<Life>, ends: &[End], now: Timestamp
     let changed_at = last.changed_at()?;
     let mut told = Told::default();
     let mut ends = Ends { ends };
-    lives.iter().for_each(|life| told.add(life, &mut ends, now));
+    for life in &lives {
+        told.add(life, &mut ends, now);
+    }
     let iso = changed_at.iso_week();
     let costs: Vec<f64> = lives.iter().filter_map(Life::cost_usd).collect();
     let is_final = last.status.is_some_and(Status::is_final);
@@ -107,7 +110,7 @@ pub(super) fn of(number: u64, mut lives: Vec<Life>, ends: &[End], now: Timestamp
     };
     told.gates.last = checks.map(check).collect();
     Some(Issue {
-        issue: number,
+        number,
         status: if last.archived && !is_final {
             RELEASED
         } else {

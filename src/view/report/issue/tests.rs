@@ -115,6 +115,9 @@ fn setbacks_are_counted_by_what_the_feed_knows() {
     );
 }
 
+/// Changes of status, what the feed says of them; attempts, and whether the first came through.
+type Case<'a> = (Vec<(i64, Status, &'a str)>, Vec<End>, u32, Option<bool>);
+
 #[test]
 fn a_first_pass_is_decided_when_the_first_attempt_is_over() {
     let began = [(0, Queued, "c"), (10, InProgress, "s")];
@@ -122,7 +125,6 @@ fn a_first_pass_is_decided_when_the_first_attempt_is_over() {
     let limit = end(20, InProgress, Queued, Outcome::UsageLimit);
     let asks = end(20, InProgress, Failed, Outcome::NeedsInfo);
     let error = end(20, InProgress, Queued, Outcome::AgentError);
-    type Case<'a> = (Vec<(i64, Status, &'a str)>, Vec<End>, u32, Option<bool>);
     let cases: [Case<'_>; 9] = [
         (vec![(0, Queued, "c")], vec![], 0, None),
         (with(&[]), vec![], 1, None),
