@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -35,9 +35,7 @@ impl Known {
         if pieces.is_empty() {
             return Ok(None);
         }
-        // Fast to search with, and large: for as many as people have.
-        let kind = (pieces.len() <= 2000).then_some(AhoCorasickKind::DFA);
-        let search = AhoCorasick::builder().kind(kind).build(pieces.keys());
+        let search = AhoCorasick::new(pieces.keys());
         let search = search.or_fail(Kind::Internal, || "cannot prepare the search for secrets")?;
         Ok(Some(Self { pieces: search, backwards: pieces.into_values().collect() }))
     }

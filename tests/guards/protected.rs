@@ -129,6 +129,20 @@ fn an_agent_that_is_sent_back_is_told_what_to_put_back() {
     assert_eq!(house.record(1)["status"], "queued");
 }
 
+/// A person takes it out of the branch by hand: the checks run again, and the pull request is opened.
+#[test]
+fn what_a_person_has_mended_goes_on() {
+    let house = written(&[(".mcp.json", "{}\n"), ("src/a.txt", "a\n")]);
+    house.cq("pr").args(["1"]).run().ends(77, "'.mcp.json': added");
+    let worktree = house.workspace(1).join("widgets");
+    house.git_in(&worktree, &["rm", "--quiet", ".mcp.json"]);
+    house.git_in(&worktree, &["commit", "--quiet", "--amend", "--message", "Do the first thing"]);
+    house.cq("pr").args(["1"]).run().ends(77, "the branch has changed since it was checked");
+    let record = house.shell("cq-gate 1 | cq-pr").run().quietly().record();
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("pr-ready"), &json!("success")));
+    assert_eq!(record["guards"]["withheld"], false);
+}
+
 /// What no agent's client would write, but git takes.
 #[test]
 fn nothing_slips_through_under_another_name() {
