@@ -15,6 +15,7 @@ use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
 mod agents;
+mod cleanup;
 mod ranges;
 mod sections;
 mod text;
@@ -24,6 +25,7 @@ pub use agents::{
     AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
     SessionBy,
 };
+pub use cleanup::Cleanup;
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Gate, Git, GitHub, Isolation, Notifications,
     Orchestration, PullRequests, Queue, Trust, Webhook, Workspace,
@@ -52,6 +54,8 @@ pub struct Config {
     pub claude: Claude,
     /// Where agents work.
     pub workspace: Workspace,
+    /// What becomes of finished work.
+    pub cleanup: Cleanup,
     /// Who is told.
     pub notifications: Notifications,
     /// The local repository, its remote and base branch.

@@ -15,6 +15,7 @@ use crate::process::{self, Finished, Program};
 
 mod fetch;
 mod ignored;
+pub mod keep;
 pub mod own_clone;
 mod private;
 mod quarantine;
