@@ -7,7 +7,7 @@
 //!   second parent            where a tree cannot say everything: the attic
 //!     manifest.json          modes, empty folders
 //!     odd/N                  what git takes into no tree, such as the insides of another repository
-//!     staged/PATH            what was staged, where the file was different again
+//!     staged/PATH            what was staged for the next commit
 //!     beside/PATH            what lay beside the worktree
 //!     git/PATH               the agent's own git directory, where something of it is not on the branch
 //!     its parent             the commit that the worktree was on, where that is not on the branch
@@ -165,7 +165,7 @@ impl Rescue<'_> {
         summary.deleted = known.keys().filter(|path| !lines.contains_key(*path)).count() as u64;
         let changed = summary.deleted > 0 || lines.values().any(|line| !same(line));
 
-        self.staged(&known, &lines, &mut attic)?;
+        self.staged(&known, &mut attic)?;
         self.beside(&mut stream, &mut attic, &mut summary)?;
         attic.detached = self.detached()?;
         if let Some(detached) = &attic.detached {
@@ -258,24 +258,22 @@ impl Rescue<'_> {
         })
     }
 
-    /// What the index holds that neither the last commit nor the files do.
-    fn staged(
-        &self,
-        known: &HashMap<Vec<u8>, Entry>,
-        lines: &BTreeMap<Vec<u8>, Line>,
-        attic: &mut Attic,
-    ) -> Result<()> {
+    /// What the index has ready for the next commit.
+    fn staged(&self, known: &HashMap<Vec<u8>, Entry>, attic: &mut Attic) -> Result<()> {
         let GitPlace::Linked(part) = &self.source.git else { return Ok(()) };
         let Some(staged) = self.index(part)? else { return Ok(()) };
-        let only = staged.iter().filter(|entry| is_only_staged(entry, known, lines));
-        let only: Vec<(&Entry, Line)> = only.filter_map(|entry| Some((entry, line_of(entry)?))).collect();
-        let there = self.private.known(&only.iter().map(|(entry, _)| entry.oid.as_str()).collect())?;
-        for (entry, mut line) in only.into_iter().filter(|(entry, _)| there.contains(&entry.oid)) {
-            let path = [b"staged/".as_slice(), &entry.path].concat();
+        let new = staged.iter().filter(|entry| entry.mode != "160000" && known.get(&entry.path) != Some(entry));
+        let new: Vec<(&Entry, Line)> = new.filter_map(|entry| Some((entry, line_of(entry)?))).collect();
+        let there = self.private.known(&new.iter().map(|(entry, _)| entry.oid.as_str()).collect())?;
+        for (entry, mut line) in new.into_iter().filter(|(entry, _)| there.contains(&entry.oid)) {
             attic.manifest.staged.insert(encode(&entry.path), entry.mode.clone());
-            line.path = path;
+            line.path = [b"staged/".as_slice(), &entry.path].concat();
             attic.lines.push(line);
         }
+        let indexed: HashSet<&[u8]> = staged.iter().map(|entry| entry.path.as_slice()).collect();
+        let gone = known.keys().filter(|path| !indexed.contains(path.as_slice()));
+        attic.manifest.unstaged = gone.map(|path| encode(path)).collect();
+        attic.manifest.unstaged.sort();
         Ok(())
     }
 
@@ -356,12 +354,6 @@ impl Rescue<'_> {
         }
         Ok((self.private.commits_ahead(self.parent, sha)? > 0).then(|| sha.to_owned()))
     }
-}
-
-fn is_only_staged(entry: &Entry, known: &HashMap<Vec<u8>, Entry>, lines: &BTreeMap<Vec<u8>, Line>) -> bool {
-    known.get(&entry.path).is_none_or(|known| known.oid != entry.oid)
-        && lines.get(&entry.path).is_none_or(|line| line.name != entry.oid)
-        && entry.mode != "160000"
 }
 
 fn line_of(entry: &Entry) -> Option<Line> {

@@ -31,12 +31,13 @@ impl Attic {
     }
 
     pub(super) fn is_needed(&self) -> bool {
-        let Manifest { usual, modes, empty, .. } = &self.manifest;
+        let Manifest { usual, modes, empty, unstaged, .. } = &self.manifest;
         !self.lines.is_empty()
             || self.detached.is_some()
             || *usual != USUAL
             || !modes.is_empty()
             || !empty.is_empty()
+            || !unstaged.is_empty()
     }
 
     pub(super) fn write(mut self, stream: &mut Stream, at: Timestamp) -> std::io::Result<String> {

@@ -79,9 +79,12 @@ pub(crate) struct Manifest {
     /// Files that git takes into no tree under their own names: `odd/<number>` beside this file → the path.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) odd: BTreeMap<String, String>,
-    /// Paths of which the index held another version: it is below `staged/`.
+    /// Paths of which the index held another version than the last commit, and its mode: it is below `staged/`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) staged: BTreeMap<String, String>,
+    /// Paths of the last commit that the index did not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unstaged: Vec<String>,
 }
 
 /// What git makes of modes.

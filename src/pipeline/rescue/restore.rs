@@ -122,14 +122,18 @@ fn wanted(tree: Vec<Entry>, attic: Vec<Entry>, manifest: &Manifest) -> Vec<Wante
     inside.chain(attic.into_iter().filter_map(of_attic)).collect()
 }
 
-/// Lines for the index: what was staged, where the file was different again.
+/// Lines for the index, which has the last commit: what was staged, and what was taken out of it (mode 0).
 fn staged(wanted: &[Wanted], manifest: &Manifest) -> Vec<Entry> {
+    let gone = manifest.unstaged.iter().map(|path| {
+        let oid = "0".repeat(wanted.first().map_or(40, |wanted| wanted.entry.oid.len()));
+        Entry { mode: "0".to_owned(), oid, path: decode(path) }
+    });
     let entry = |wanted: &Wanted| {
         let path = wanted.path.strip_prefix(b"staged/").filter(|_| !wanted.inside)?;
         let mode = manifest.staged.get(&super::manifest::encode(path))?.clone();
         Some(Entry { mode, oid: wanted.entry.oid.clone(), path: path.to_vec() })
     };
-    wanted.iter().filter_map(entry).collect()
+    gone.chain(wanted.iter().filter_map(entry)).collect()
 }
 
 struct Writer<'m> {
