@@ -6,8 +6,8 @@ use clap::Parser;
 
 use super::{Arguments, Common, Page, arguments_of};
 use crate::error::{Error, Kind, Result, Tally};
-use crate::pipeline::cleanup::rescues::{self, Which};
 use crate::pipeline::cleanup;
+use crate::pipeline::cleanup::rescues::{self, Which};
 use crate::session::Session;
 
 /// Remove finished workspaces; rescue first
@@ -79,7 +79,8 @@ impl Arguments for Cleanup {
 
     fn run(&self, session: &Session) -> Result<Tally> {
         let which = || -> Result<Vec<Which>> {
-            let parsed = self.operands.iter().map(|text| text.parse().map_err(|why| Error::new(Kind::Usage, why)));
+            let parsed =
+                self.operands.iter().map(|text| text.parse().map_err(|why| Error::new(Kind::Usage, why)));
             parsed.collect()
         };
         if self.list_rescues {

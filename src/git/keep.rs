@@ -54,7 +54,8 @@ impl BlobHash {
 impl PrivateGit {
     /// The files of a commit.
     pub fn files_of(&self, sha: &str) -> Result<Vec<Entry>> {
-        let listed = self.run("list files", &["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha])?;
+        let listed =
+            self.run("list files", &["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", sha])?;
         // <mode> SP <type> SP <oid> TAB <path>
         Ok(entries(&listed.stdout, |head| head.split(' ').nth(2)))
     }
@@ -110,7 +111,14 @@ impl PrivateGit {
             .program()
             .env("GIT_DIR", dir.display().to_string())
             // What is kept is kept through a power cut too; and odd names are only odd elsewhere.
-            .args(["-c", "core.fsync=objects", "-c", "fastimport.unpackLimit=20", "-c", "core.protectNTFS=false"])
+            .args([
+                "-c",
+                "core.fsync=objects",
+                "-c",
+                "fastimport.unpackLimit=20",
+                "-c",
+                "core.protectNTFS=false",
+            ])
             .args(["fast-import", "--quiet", "--done", "--force"])
             .args([format!("--export-marks={}", marks.display())])
             .stdin_file(stream)
@@ -165,7 +173,11 @@ impl PrivateGit {
             texts.push(String::from_utf8_lossy(&answer[..size]).into_owned());
             answer = &answer[size + 1..];
         }
-        if texts.len() == shas.len() { Ok(texts) } else { Err(Error::new(Kind::Failed, "a rescue is missing")) }
+        if texts.len() == shas.len() {
+            Ok(texts)
+        } else {
+            Err(Error::new(Kind::Failed, "a rescue is missing"))
+        }
     }
 
     /// The parents of a commit.

@@ -237,7 +237,9 @@ impl Repository {
 
     /// Forgets a worktree: removes its administrative folder, if that is the one that `is_it` knows, and nothing else.
     pub fn forget_worktree(&self, git_dir: &Path, is_it: impl Fn(Identity) -> bool) -> Result<()> {
-        let (parent, Some(name)) = (self.common_dir.join("worktrees"), git_dir.file_name()) else { return Ok(()) };
+        let (parent, Some(name)) = (self.common_dir.join("worktrees"), git_dir.file_name()) else {
+            return Ok(());
+        };
         if git_dir.parent() != Some(&parent) {
             return Ok(());
         }

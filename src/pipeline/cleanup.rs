@@ -79,7 +79,8 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     }
     let mut report = Report { output: session.rows(COLUMNS), rows: 0, freed: Freed::default() };
     let begun = if wish.dry_run { Vec::new() } else { Departures::left(session)? };
-    let mut tally = session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
+    let mut tally =
+        session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
     let records = session.state.in_flight(|error| session.complain(&error))?;
     let (hours, now) = (session.loaded.config.workspace.cleanup_after_hours, session.clock.now());
     let due = records.iter().filter(|record| {
@@ -249,7 +250,13 @@ pub(crate) fn clear(
         None => departures.begin(record, attempt)?,
     };
     match gone {
-        Some(note) => departures.finish(note, told),
+        Some(note) => {
+            let mut cleared = departures.finish(note, told)?;
+            if let Some(error) = cleared.unremoved.take() {
+                session.complain(&error);
+            }
+            Ok(cleared)
+        }
         None => {
             // Another command may have finished what a killed one began.
             let rescued = rescues::of_claim(session, record)?;
@@ -278,7 +285,8 @@ fn refuse_used(dir: &Path) -> Result<()> {
     let who: Vec<String> =
         users.iter().map(|user| format!("{} (pid {}) {}", user.name, user.pid, user.how)).collect();
     let message = format!("'{}' is not removed: {}", dir.display(), who.join(", "));
-    Err(Error::new(Kind::Failed, message).hint("end it, or let it go elsewhere; --force removes it all the same"))
+    Err(Error::new(Kind::Failed, message)
+        .hint("end it, or let it go elsewhere; --force removes it all the same"))
 }
 
 /// The instance's lock. With `--force` whoever holds it is told to end, and made to if it does not.

@@ -74,10 +74,7 @@ pub(crate) enum GitPlace {
     /// A folder of the repository.
     Linked(PathBuf),
     /// A git directory of the agent's own (`dir`), below the workspace, and the part of it that is the worktree's.
-    Own {
-        dir: PathBuf,
-        part: PathBuf,
-    },
+    Own { dir: PathBuf, part: PathBuf },
     /// It is not known.
     Unknown,
 }
@@ -108,7 +105,9 @@ pub(crate) fn keep(
 ) -> Result<Option<String>> {
     let claim = source.record.claimed()?;
     let untouched = claim.base_sha.is_none() && source.record.run.is_none();
-    let Some(parent) = source.head.or(claim.base_sha.as_deref()).filter(|_| !untouched) else { return Ok(None) };
+    let Some(parent) = source.head.or(claim.base_sha.as_deref()).filter(|_| !untouched) else {
+        return Ok(None);
+    };
     let Some(sha) = Rescue { session, source, private, parent }.make()? else { return Ok(None) };
     name(source.record.number, source.attempt, &sha, repository).map(Some)
 }
@@ -153,7 +152,9 @@ impl Rescue<'_> {
             survey.folder(&dir, b"", &[OsStr::new(".git")])?;
         } else {
             // Gone, or something else by now: what was committed is kept.
-            survey.lines.extend(entries.iter().filter_map(|entry| Some((entry.path.clone(), line_of(entry)?))));
+            survey
+                .lines
+                .extend(entries.iter().filter_map(|entry| Some((entry.path.clone(), line_of(entry)?))));
         }
         let mut attic = Attic::default();
         attic.manifest.usual = survey.usual();
@@ -161,7 +162,9 @@ impl Rescue<'_> {
         attic.put_odd(std::mem::take(&mut survey.odd), "tree/");
         let lines: BTreeMap<Vec<u8>, Line> = std::mem::take(&mut survey.lines);
         let mut summary = self.summary(survey.files, survey.bytes, std::mem::take(&mut survey.left))?;
-        let same = |line: &Line| known.get(&line.path).is_some_and(|one| one.oid == line.name && one.mode == line.mode);
+        let same = |line: &Line| {
+            known.get(&line.path).is_some_and(|one| one.oid == line.name && one.mode == line.mode)
+        };
         summary.deleted = known.keys().filter(|path| !lines.contains_key(*path)).count() as u64;
         let changed = summary.deleted > 0 || lines.values().any(|line| !same(line));
 
@@ -196,7 +199,9 @@ impl Rescue<'_> {
         let marks = self.private.import(stream.end().or_fail(Kind::CannotWrite, failed)?)?;
         let number = mark.trim_start_matches(':').parse().ok();
         let sha = number.and_then(|number: u64| marks.get(&number)).cloned();
-        sha.ok_or_else(|| crate::error::Error::new(Kind::Internal, "git fast-import does not say what it made"))
+        sha.ok_or_else(|| {
+            crate::error::Error::new(Kind::Internal, "git fast-import does not say what it made")
+        })
     }
 
     fn worktree(&self) -> PathBuf {
@@ -262,7 +267,8 @@ impl Rescue<'_> {
     fn staged(&self, known: &HashMap<Vec<u8>, Entry>, attic: &mut Attic) -> Result<()> {
         let GitPlace::Linked(part) = &self.source.git else { return Ok(()) };
         let Some(staged) = self.index(part)? else { return Ok(()) };
-        let new = staged.iter().filter(|entry| entry.mode != "160000" && known.get(&entry.path) != Some(entry));
+        let new =
+            staged.iter().filter(|entry| entry.mode != "160000" && known.get(&entry.path) != Some(entry));
         let new: Vec<(&Entry, Line)> = new.filter_map(|entry| Some((entry, line_of(entry)?))).collect();
         let there = self.private.known(&new.iter().map(|(entry, _)| entry.oid.as_str()).collect())?;
         for (entry, mut line) in new.into_iter().filter(|(entry, _)| there.contains(&entry.oid)) {
@@ -280,7 +286,8 @@ impl Rescue<'_> {
     /// The entries of an index that an agent wrote; none where there is none, or git cannot read it.
     fn index(&self, part: &Path) -> Result<Option<Vec<Entry>>> {
         let Some(mut index) = plain_file(&part.join("index")) else { return Ok(None) };
-        let scratch = tempfile::Builder::new().prefix(durable::TEMP_PREFIX).tempdir_in(self.session.state.dir());
+        let scratch =
+            tempfile::Builder::new().prefix(durable::TEMP_PREFIX).tempdir_in(self.session.state.dir());
         let scratch = scratch.or_fail(Kind::CannotWrite, || "cannot make a temporary folder")?;
         let copy = scratch.path().join("index");
         let mut bytes = Vec::new();

@@ -24,7 +24,7 @@ mod make;
 pub(crate) mod spares;
 mod trash;
 
-pub(crate) use trash::{Grounds, discard, empty_trash, move_only, put_in_trash};
+pub(crate) use trash::{Grounds, discard, discard_workspace, empty_trash, move_only, put_in_trash};
 
 /// Where the parts of an instance's workspace are.
 #[derive(Debug, Clone)]

@@ -62,7 +62,8 @@ mod tests {
         let inner = folder.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
         std::fs::File::create(inner.join("read")).unwrap();
-        let sh = |dir: &Path, script: &str| Program::new("/bin/sh", dir).args(["-c", script]).start().unwrap();
+        let sh =
+            |dir: &Path, script: &str| Program::new("/bin/sh", dir).args(["-c", script]).start().unwrap();
         let inside = sh(&inner, "exec sleep 60");
         let reader = sh(Path::new("/"), &format!("exec sleep 60 < '{}'", inner.join("read").display()));
         let writer = sh(Path::new("/"), &format!("exec sleep 60 > '{}'", inner.join("written").display()));

@@ -175,7 +175,10 @@ mod tests {
         assert!(descend(&base, Path::new("real/deep")).is_ok());
         let real = Identity::at(&base, "real").unwrap();
         assert_eq!(real, Some(Identity::of(step(&base, "real").unwrap()).unwrap()));
-        assert_ne!(Identity::at(&base, "link").unwrap(), Some(Identity::of(open(&at("outside")).unwrap()).unwrap()));
+        assert_ne!(
+            Identity::at(&base, "link").unwrap(),
+            Some(Identity::of(open(&at("outside")).unwrap()).unwrap())
+        );
         assert_eq!(Identity::at(&base, "none").unwrap(), None);
         let outside = open(&at("outside")).unwrap();
         assert!(transfer(&base, "real", &outside, "deep").is_err(), "nothing is replaced");

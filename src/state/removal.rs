@@ -115,12 +115,7 @@ struct Removal<'t> {
 
 impl Removal<'_> {
     /// Empties an open folder. Goes on past what cannot be removed, and says the first such thing.
-    fn empty(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        depth: usize,
-        path: &mut Vec<OsString>,
-    ) -> Result<(), Refused> {
+    fn empty(&mut self, dir: BorrowedFd<'_>, depth: usize, path: &mut Vec<OsString>) -> Result<(), Refused> {
         for _ in 0..ROUNDS {
             let names = folder::names(dir).map_err(|error| at(path, error))?;
             let mut first = None;

@@ -30,7 +30,10 @@ fn a_merged_branch_goes_on_both_sides_and_the_record_into_the_archive() {
     assert!(house.lab.branches().is_empty());
     let archived = std::fs::read_to_string(house.state_dir().join("archive/1.1.json")).unwrap();
     let archived: serde_json::Value = serde_json::from_str(&archived).unwrap();
-    assert_eq!((&archived["status"], &archived["cleaned"]["remote_branch"]), (&json!("completed"), &json!("deleted")));
+    assert_eq!(
+        (&archived["status"], &archived["cleaned"]["remote_branch"]),
+        (&json!("completed"), &json!("deleted"))
+    );
     let events = std::fs::read_to_string(house.state_dir().join("events.jsonl")).unwrap();
     assert!(events.contains(r#""event":"branch-deleted""#));
 }
@@ -42,7 +45,10 @@ fn a_closed_branch_goes_and_its_commits_are_kept_here() {
     close(&house, pull);
     house.cq("pr").args(["--sync"]).run().quietly();
     let removed = house.cq("cleanup").args(["--all"]).run().quietly().record();
-    assert_eq!((&removed["remote_branch"], &removed["rescued"]), (&json!("deleted"), &json!("refs/cq/rescue/1/1")));
+    assert_eq!(
+        (&removed["remote_branch"], &removed["rescued"]),
+        (&json!("deleted"), &json!("refs/cq/rescue/1/1"))
+    );
     assert_eq!(removed["branch"], json!(branch));
     assert!(house.lab.branches().is_empty());
     assert_eq!(house.record(1)["cleaned"]["remote_branch"], "deleted");
@@ -68,7 +74,8 @@ fn a_branch_that_is_gone_is_fine_and_one_that_somebody_pushed_to_is_left() {
     house.git_in(&other, &["push", "--quiet", "origin", &branch]);
     close(&house, pull);
     house.cq("pr").args(["--sync"]).run().quietly();
-    let removed = house.cq("cleanup").args(["--all"]).run().ends(0, "has commits that cq did not push, and is left");
+    let removed =
+        house.cq("cleanup").args(["--all"]).run().ends(0, "has commits that cq did not push, and is left");
     assert_eq!(removed.record()["remote_branch"], "kept");
     assert_eq!(house.lab.branches(), [branch]);
 }

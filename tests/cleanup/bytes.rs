@@ -37,7 +37,11 @@ fn fifty_dirty_workspaces_come_back_byte_by_byte() {
     for (issue, expected, staged) in expected {
         let back = restored(&house, issue);
         assert_same(&expected, &things(&back));
-        assert_eq!(house.git_in(&back, &["diff", "--cached", "--raw", "--no-abbrev"]), staged, "issue #{issue}");
+        assert_eq!(
+            house.git_in(&back, &["diff", "--cached", "--raw", "--no-abbrev"]),
+            staged,
+            "issue #{issue}"
+        );
         assert_eq!(house.git_in(&back, &["log", "-1", "--format=%s"]), "Half of it");
         for thing in expected.values() {
             if let Thing::File(_, content) = thing {
@@ -58,7 +62,12 @@ fn what_is_everywhere_is_not_rescued_and_what_git_does_not_see_is() {
     let house = failed_in(2, &json!({}));
     let worktree = |issue| house.workspace(instance(&house, issue)).join("widgets");
     // Commits alone.
-    let removed = house.cq("cleanup").args([format!("claude-instance-{}", instance(&house, 1))]).run().quietly().record();
+    let removed = house
+        .cq("cleanup")
+        .args([format!("claude-instance-{}", instance(&house, 1))])
+        .run()
+        .quietly()
+        .record();
     assert_eq!(removed["rescued"], "refs/cq/rescue/1/1");
     let listed = house.cq("cleanup").args(["--list-rescues", "1"]).run().quietly().record();
     assert_eq!((&listed["what"], &listed["files"]), (&json!("1 commit"), &json!(0)));

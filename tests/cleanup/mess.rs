@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -160,7 +160,12 @@ fn one(house: &House, worktree: &Path, dice: &mut fastrand::Rng) {
             fs::write(at("out/result"), random_bytes(dice, 900)).unwrap();
         }
         13 => {
-            fs::write(at(".gitattributes"), "* text=auto eol=crlf\n*.txt ident working-tree-encoding=UTF-16\n").unwrap();
+            fs::write(
+                at(".gitattributes"),
+                "* text=auto eol=crlf\n*.txt ident\nlatin.dat working-tree-encoding=ISO-8859-1\n",
+            )
+            .unwrap();
+            fs::write(at("latin.dat"), b"caf\xe9\n").unwrap();
             fs::write(at("mixed.txt"), "one\r\ntwo\n$Id$\n").unwrap();
         }
         14 => {
@@ -174,9 +179,4 @@ fn one(house: &House, worktree: &Path, dice: &mut fastrand::Rng) {
             fs::write(at("hidden"), random_bytes(dice, 100)).unwrap();
         }
     }
-}
-
-/// Whether a name is text, for messages.
-pub(crate) fn is_text(path: &Path) -> bool {
-    std::str::from_utf8(path.as_os_str().as_bytes()).is_ok()
 }

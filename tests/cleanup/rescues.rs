@@ -29,7 +29,8 @@ fn a_later_rescue_of_an_attempt_replaces_no_earlier_one() {
     again(&house, "third");
     assert_eq!(rescues(&house), ["refs/cq/rescue/1/1", "refs/cq/rescue/1/1.2", "refs/cq/rescue/1/1.3"]);
     let listed = house.cq("cleanup").args(["--list-rescues"]).run().quietly().records();
-    let told: Vec<_> = listed.iter().map(|row| (&row["attempt"], &row["files"], &row["bytes"], &row["what"])).collect();
+    let told: Vec<_> =
+        listed.iter().map(|row| (&row["attempt"], &row["files"], &row["bytes"], &row["what"])).collect();
     let what = json!("1 file, 1 commit");
     assert_eq!(
         told,
@@ -39,11 +40,13 @@ fn a_later_rescue_of_an_attempt_replaces_no_earlier_one() {
             (&json!("1.3"), &json!(1), &json!(5), &what)
         ]
     );
-    let table = house.cq("cleanup").args(["--list-rescues", "--format", "table", "1/1.2"]).run().quietly().stdout;
+    let table =
+        house.cq("cleanup").args(["--list-rescues", "--format", "table", "1/1.2"]).run().quietly().stdout;
     assert!(table.starts_with("ISSUE  ATTEMPT  WHEN") && table.contains("#1     1.2"), "{table}");
     for (which, expected) in [("1/1", "first"), ("1/1.2", "second, longer"), ("1", "third")] {
         let to = house.place(&which.replace('/', "-"));
-        let back = house.cq("cleanup").args(["--restore", which, "--to", to.to_str().unwrap()]).run().quietly();
+        let back =
+            house.cq("cleanup").args(["--restore", which, "--to", to.to_str().unwrap()]).run().quietly();
         assert_eq!(back.record()["worktree"], to.to_str().unwrap());
         assert_eq!(fs::read_to_string(to.join("work.txt")).unwrap(), expected);
     }
@@ -68,7 +71,11 @@ fn nothing_is_brought_back_over_what_is_there() {
     assert!(!house.place("new").exists());
     assert_eq!(crate::names(&to), ["work.txt".to_owned()].into());
     assert_eq!(fs::read_to_string(to.join("work.txt")).unwrap(), "mine");
-    house.cq("cleanup").args(["--restore", "1", "--dry-run"]).run().ends(0, "would bring refs/cq/rescue/1/1 back in '");
+    house
+        .cq("cleanup")
+        .args(["--restore", "1", "--dry-run"])
+        .run()
+        .ends(0, "would bring refs/cq/rescue/1/1 back in '");
     // Where nothing is said, below the workspaces; twice it is not.
     let back = house.cq("cleanup").args(["--restore", "1"]).run().quietly().record();
     let place = house.clone().join("workspaces/rescue-1-1");
@@ -76,7 +83,11 @@ fn nothing_is_brought_back_over_what_is_there() {
     assert_eq!(fs::read_to_string(place.join("work.txt")).unwrap(), "work");
     house.cq("cleanup").args(["--restore", "1"]).run().ends(1, "is there already");
     house.cq("cleanup").args(["--restore", "2"]).run().ends(1, "nothing was rescued of issue #2");
-    house.cq("cleanup").args(["--restore", "1/2"]).run().ends(1, "nothing was rescued of issue #1, attempt 2");
+    house
+        .cq("cleanup")
+        .args(["--restore", "1/2"])
+        .run()
+        .ends(1, "nothing was rescued of issue #1, attempt 2");
     house.cq("cleanup").args(["--restore", "x"]).run().ends(2, "is no ISSUE or ISSUE/ATTEMPT");
 }
 

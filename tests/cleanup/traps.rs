@@ -129,7 +129,8 @@ fn settings_that_name_another_worktree_are_not_followed() {
             "",
         );
         if everywhere {
-            house.git_in(house.root(), &["config", "--file", "clone/.git/config", "--unset", "core.worktree"]);
+            house
+                .git_in(house.root(), &["config", "--file", "clone/.git/config", "--unset", "core.worktree"]);
         }
         rescued(&house);
     }
@@ -267,8 +268,14 @@ fn what_is_mounted_in_a_workspace_is_left() {
     fs::rename(trash.join("new"), &name).unwrap();
     let point = name.join("deep/mounted");
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", line, "sh"]).args([&stranger, &point]);
-    command.arg(&program).current_dir(house.clone()).env("HOME", house.text_of("home")).env("PATH", House::path());
+    command
+        .args(["--mount", "--propagation", "private", "/bin/sh", "-c", line, "sh"])
+        .args([&stranger, &point]);
+    command
+        .arg(&program)
+        .current_dir(house.clone())
+        .env("HOME", house.text_of("home"))
+        .env("PATH", House::path());
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(73) && said.contains("something is mounted there"), "{said}");
@@ -285,7 +292,11 @@ fn what_others_put_into_the_trash_is_left() {
     let trash = house.clone().join("workspaces/.trash");
     fs::create_dir_all(trash.join("mine")).unwrap();
     fs::write(trash.join("mine/file"), "mine").unwrap();
-    house.cq("cleanup").args(["claude-instance-1"]).run().ends(1, "was not put there by cq, and is left alone");
+    house
+        .cq("cleanup")
+        .args(["claude-instance-1"])
+        .run()
+        .ends(1, "was not put there by cq, and is left alone");
     assert!(house.workspace(1).symlink_metadata().is_err());
     assert_eq!(fs::read_to_string(trash.join("mine/file")).unwrap(), "mine");
 }

@@ -28,7 +28,8 @@ fn a_workspace_that_somebody_is_in_is_left_and_they_are_named() {
     let inside = guest("exec sleep 300", &worktree(1).join("src"));
     let writes = guest("exec sleep 300 >> written", &worktree(2));
     let reads = guest("exec sleep 300 < README.md", &worktree(3));
-    let writes_elsewhere = guest(&format!("exec sleep 300 >> '{}'", worktree(2).join("more").display()), house.root());
+    let writes_elsewhere =
+        guest(&format!("exec sleep 300 >> '{}'", worktree(2).join("more").display()), house.root());
     for (guest, number) in [(&inside, 1), (&writes, 2), (&reads, 3)] {
         let comm = format!("/proc/{}/comm", guest.0.id());
         until("the guest", || (fs::read_to_string(&comm).unwrap().trim() == "sleep").then_some(()));
@@ -43,7 +44,8 @@ fn a_workspace_that_somebody_is_in_is_left_and_they_are_named() {
     refused.ends(1, &named);
     // A reader from elsewhere keeps nobody.
     drop(reads);
-    let reads = guest(&format!("exec sleep 300 < '{}'", worktree(3).join("README.md").display()), house.root());
+    let reads =
+        guest(&format!("exec sleep 300 < '{}'", worktree(3).join("README.md").display()), house.root());
     house.cq("cleanup").args(["claude-instance-3"]).run().quietly();
     // Forced, they are left to themselves.
     house.cq("cleanup").args(["--force", "claude-instance-1", "claude-instance-2"]).run().good();

@@ -34,8 +34,9 @@ pub(super) fn delete(session: &Session, record: &Record) -> Result<Option<Remote
         seen => seen?,
     };
     let (pull, at) = (record.pull_request.as_ref().map_or(0, |pull| pull.number), session.clock.now());
+    let token = |record: &Record| record.claim.as_ref().map(|claim| claim.token.clone());
     session.state.change(record.number, |now| match now {
-        Some(mut now) if now.claim == record.claim => {
+        Some(mut now) if token(&now) == token(record) => {
             now.cleaned = Some(Cleaned { pull_request: pull, remote_branch: seen, at, extra: Extra::new() });
             Ok((Change::Write(Box::new(now)), ()))
         }
@@ -80,9 +81,8 @@ mod tests {
                 r#"{{"token":"t","host":"h","instance":"claude-instance-1","branch":"{branch}","base":"main","attempt":1,
                 "claimed_at":"2026-01-01T00:00:00Z","lease_expires_at":"2026-01-01T00:00:00Z"}}"#
             );
-            let delivery = format!(
-                r#"{{"branch":"{pushed}","sha":"5a","step":"done","at":"2026-01-01T00:00:00Z"}}"#
-            );
+            let delivery =
+                format!(r#"{{"branch":"{pushed}","sha":"5a","step":"done","at":"2026-01-01T00:00:00Z"}}"#);
             let pull = format!(r#"{{"number":7,"url":"","head_sha":"0b","state":"{state}"}}"#);
             let mut record = Record::new("o/r", 1, Issue::default());
             record.claim = serde_json::from_str(&claim).ok();

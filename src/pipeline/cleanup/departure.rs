@@ -35,6 +35,9 @@ const REFS: &str = "refs/cq/leaving/";
 /// How long another command may take to rescue a workspace.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How long is waited for one that may be about to let go.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// A workspace that goes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Note {
@@ -87,17 +90,23 @@ impl<'s> Departures<'s> {
         let folder = session.state.dir().join("leaving");
         let entries = match std::fs::read_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.or_fail(Kind::CannotWrite, || format!("cannot read '{}'", folder.display()))?,
+            entries => {
+                entries.or_fail(Kind::CannotWrite, || format!("cannot read '{}'", folder.display()))?
+            }
         };
         let token = |entry: std::fs::DirEntry| {
             Some(entry.file_name().to_str()?.strip_suffix(".json").filter(|name| is_token(name))?.to_owned())
         };
         let mut tokens: Vec<String> = entries.flatten().filter_map(token).collect();
         tokens.sort();
-        if tokens.is_empty() || lock::try_take(&folder.join("lock"))?.is_none() {
-            return Ok(Vec::new());
+        if tokens.is_empty() {
+            return Ok(tokens);
         }
-        Ok(tokens)
+        // A program that a killed command was just starting holds its lock for that moment.
+        match lock::take(&folder.join("lock"), GLANCE, session.clock.now()) {
+            Err(error) if error.kind == Kind::TryAgain => Ok(Vec::new()),
+            taken => taken.map(|_| tokens),
+        }
     }
 
     fn path(&self, token: &str) -> PathBuf {
@@ -109,19 +118,21 @@ impl<'s> Departures<'s> {
         let Some(text) = durable::read(&self.path(token))? else { return Ok(None) };
         let note: Note = serde_json::from_str(&text)
             .or_fail(Kind::Failed, || format!("cannot read '{}'", self.path(token).display()))?;
-        let away = Identity::at(&self.grounds.own(LEAVING)?, token).or_fail(Kind::CannotWrite, || "cannot look")?;
-        let here = self.there(note.record.instance())?.is_some_and(|here| here == note.identity);
-        if away.is_none() && here && note.kept.is_none() {
+        let away =
+            Identity::at(&self.grounds.own(LEAVING)?, token).or_fail(Kind::CannotWrite, || "cannot look")?;
+        if away.is_some_and(|away| away != note.identity) {
+            let path = self.away(&note)?;
+            let message = format!("'{}' is not what cq moved there", path.display());
+            return Err(Error::new(Kind::Failed, message).hint("look into it, and move it away"));
+        }
+        // Not moved yet: then it may be anywhere, and nothing has happened. The branch goes after it.
+        let moved = away.is_some() || self.repository.resolve(&format!("{REFS}{token}"))?.is_some();
+        if !moved && note.kept.is_none() {
             durable::remove(&self.path(token))?;
             return Ok(None);
         }
         self.detach(&note)?;
         Ok(Some(note))
-    }
-
-    fn there(&self, instance: &str) -> Result<Option<Identity>> {
-        Identity::at(self.grounds.base(), instance)
-            .or_fail(Kind::CannotWrite, || format!("cannot look at the workspace of {instance}"))
     }
 
     /// Begins the departure of a record's workspace; none where there is no workspace. The caller holds the instance, and
@@ -133,7 +144,9 @@ impl<'s> Departures<'s> {
         }
         let paths = Paths::of(self.session, record)?;
         let place = self.session.state.place(&claim.instance, &claim.token)?;
-        let Some(identity) = self.own_workspace(&paths.dir, &claim.instance, place.as_ref())? else { return Ok(None) };
+        let Some(identity) = self.own_workspace(&paths.dir, &claim.instance, place.as_ref())? else {
+            return Ok(None);
+        };
         let head = self.repository.resolve(&format!("refs/heads/{}", claim.branch))?;
         let note = Note {
             record: record.clone(),
@@ -163,7 +176,8 @@ impl<'s> Departures<'s> {
         let Some(about) = about else { return Ok(None) };
         let identity = Identity::in_stat(&about);
         let refuse = |why: &str, hint: &str| {
-            Err(Error::new(Kind::NotPermitted, format!("'{}' is not removed: {why}", dir.display())).hint(hint))
+            Err(Error::new(Kind::NotPermitted, format!("'{}' is not removed: {why}", dir.display()))
+                .hint(hint))
         };
         let look = "look into it, and move it away; then cq-cleanup puts its record in order";
         if !folder::is_folder(&about) {

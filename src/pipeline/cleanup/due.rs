@@ -44,8 +44,7 @@ pub(super) fn owns_workspace(record: &Record, records: &[Record]) -> bool {
 
 /// Whether only the rest is left to do: its workspace has gone before.
 pub(super) fn is_without_workspace(record: &Record) -> bool {
-    record.status == Some(Status::Completed)
-        && record.run.as_ref().is_none_or(|run| run.workspace.is_empty())
+    record.status == Some(Status::Completed) && record.run.as_ref().is_none_or(|run| run.workspace.is_empty())
 }
 
 #[cfg(test)]
@@ -99,7 +98,14 @@ mod tests {
             let mut record = record(1, status, "/w", 0);
             let (at, by) = (now - TimeDelta::hours(hours), "cq-pr".to_owned());
             let why = String::new();
-            record.history.push(Transition { at, from: None, to: status, by, why, extra: Default::default() });
+            record.history.push(Transition {
+                at,
+                from: None,
+                to: status,
+                by,
+                why,
+                extra: Default::default(),
+            });
             record
         };
         let (old, fresh) = (ended(Status::Completed, 24), ended(Status::Failed, 23));
@@ -110,8 +116,12 @@ mod tests {
         asks.outcome = Some(Outcome::NeedsInfo);
         let (text, at) = (String::new(), now);
         asks.question = Some(Question { text, at, url: None, answered_at: None, extra: Default::default() });
-        let wishes =
-            [wish(&[], false, false), wish(&[], true, false), wish(&[], true, true), wish(&["claude-instance-1"], false, false)];
+        let wishes = [
+            wish(&[], false, false),
+            wish(&[], true, false),
+            wish(&[], true, true),
+            wish(&["claude-instance-1"], false, false),
+        ];
         let table = [
             (&old, "xxxx"),
             (&fresh, ".xxx"),

@@ -45,10 +45,13 @@ impl std::str::FromStr for Which {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (issue, attempt) = text.split_once('/').map_or((text, None), |(issue, attempt)| (issue, Some(attempt)));
+        let (issue, attempt) =
+            text.split_once('/').map_or((text, None), |(issue, attempt)| (issue, Some(attempt)));
         let attempt = attempt.map(str::to_owned);
         match issue.parse() {
-            Ok(issue) if attempt.as_ref().is_none_or(|attempt| sequence(attempt).is_some()) => Ok(Self { issue, attempt }),
+            Ok(issue) if attempt.as_ref().is_none_or(|attempt| sequence(attempt).is_some()) => {
+                Ok(Self { issue, attempt })
+            }
             _ => Err(format!("'{text}' is no ISSUE or ISSUE/ATTEMPT, such as 123 or 123/2")),
         }
     }
@@ -126,7 +129,8 @@ pub(crate) fn all(session: &Session) -> Result<Vec<Rescue>> {
 pub(crate) fn latest(session: &Session, which: &Which) -> Result<Rescue> {
     let found = all(session)?.into_iter().filter(|rescue| rescue.is(which));
     found.max_by_key(|rescue| (rescue.at, sequence(&rescue.attempt))).ok_or_else(|| {
-        let attempt = which.attempt.as_ref().map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
+        let attempt =
+            which.attempt.as_ref().map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
         Error::new(Kind::Failed, format!("nothing was rescued of issue #{}{attempt}", which.issue))
             .hint("cq-cleanup --list-rescues shows what there is")
     })
@@ -135,9 +139,8 @@ pub(crate) fn latest(session: &Session, which: &Which) -> Result<Rescue> {
 /// The latest of a claim's.
 pub(super) fn of_claim(session: &Session, record: &Record) -> Result<Option<String>> {
     let branch = &record.claimed()?.branch;
-    let mine = all(session)?.into_iter().filter(|rescue| {
-        rescue.issue == record.number && rescue.branch == *branch
-    });
+    let mine =
+        all(session)?.into_iter().filter(|rescue| rescue.issue == record.number && rescue.branch == *branch);
     Ok(mine.max_by_key(|rescue| (rescue.at, sequence(&rescue.attempt))).map(|rescue| rescue.name))
 }
 
@@ -217,7 +220,8 @@ pub fn prune(session: &Session, which: &[Which], dry_run: bool) -> Result<Tally>
         repository.delete_ref(name, commit)?;
         let event = Event::about(&session.state, "rescue-pruned", *issue);
         session.state.log(&event.with("ref", name.as_str()).with("commit", commit.as_str()))?;
-        session.note(&format!("removed {name}; until git gc, 'git update-ref {name} {commit}' brings it back"));
+        session
+            .note(&format!("removed {name}; until git gc, 'git update-ref {name} {commit}' brings it back"));
         output.item(&rescue, || rescue.row())
     })?;
     output.finish()?;

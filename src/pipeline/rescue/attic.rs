@@ -46,7 +46,13 @@ impl Attic {
         self.lines.push(Line { mode: "100644", content, name, path });
         let parents: Vec<String> = self.detached.into_iter().collect();
         let message = "What a tree cannot say\n";
-        stream.commit(&Commit { reference: "refs/cq/attic", message, at, parents: &parents, lines: &self.lines })
+        stream.commit(&Commit {
+            reference: "refs/cq/attic",
+            message,
+            at,
+            parents: &parents,
+            lines: &self.lines,
+        })
     }
 }
 

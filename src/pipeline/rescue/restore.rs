@@ -2,7 +2,7 @@
 //!
 //! Nothing is written over anything, and nothing through a link.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -65,16 +65,18 @@ pub(crate) fn restore(
     let index = worktree.git_dir.join("index");
     private.refresh_index(&index, head)?;
     private.put_in_index(&index, &staged(&wanted, &manifest))?;
-    let mut writer = Writer { inside: open(to)?, beside: None, manifest: &manifest, restored: Restored::default() };
+    let mut writer =
+        Writer { inside: open(to)?, beside: None, manifest: &manifest, restored: Restored::default() };
     if needs_beside {
         std::fs::create_dir(&beside)
             .or_fail(Kind::CannotWrite, || format!("cannot make '{}'", beside.display()))?;
         writer.beside = Some(open(&beside)?);
         writer.restored.beside = Some(beside);
     }
-    let files: Vec<Wanted> = wanted.into_iter().filter(|wanted| !wanted.path.starts_with(b"staged/")).collect();
+    let files: Vec<Wanted> =
+        wanted.into_iter().filter(|wanted| !wanted.path.starts_with(b"staged/")).collect();
     writer.write_all(session, private, &files)?;
-    writer.folders().or_fail(Kind::CannotWrite, || "cannot bring folders back")?;
+    writer.folders(&files).or_fail(Kind::CannotWrite, || "cannot bring folders back")?;
     Ok(writer.restored)
 }
 
@@ -86,7 +88,9 @@ fn open(path: &Path) -> Result<OwnedFd> {
 fn refuse_taken(place: &Path) -> Result<()> {
     let taken = match place.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Ok(about) if about.is_dir() => std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()),
+        Ok(about) if about.is_dir() => {
+            std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some())
+        }
         _ => true,
     };
     if !taken {
@@ -99,7 +103,8 @@ fn refuse_taken(place: &Path) -> Result<()> {
 fn manifest(private: &PrivateGit, attic: Option<&String>) -> Result<Manifest> {
     let Some(attic) = attic else { return Ok(Manifest { usual: USUAL, ..Manifest::default() }) };
     let text = private.texts_at(attic, &["manifest.json"])?.pop().flatten().unwrap_or_default();
-    Manifest::parse(text.as_bytes()).ok_or_else(|| Error::new(Kind::Failed, "the rescue's manifest is not readable"))
+    Manifest::parse(text.as_bytes())
+        .ok_or_else(|| Error::new(Kind::Failed, "the rescue's manifest is not readable"))
 }
 
 /// The files of the tree, and those of the attic under the names that they had.
@@ -145,8 +150,11 @@ struct Writer<'m> {
 
 impl Writer<'_> {
     fn write_all(&mut self, session: &Session, private: &PrivateGit, files: &[Wanted]) -> Result<()> {
-        let oids: Vec<&str> =
-            files.iter().filter(|file| file.entry.mode != "160000").map(|file| file.entry.oid.as_str()).collect();
+        let oids: Vec<&str> = files
+            .iter()
+            .filter(|file| file.entry.mode != "160000")
+            .map(|file| file.entry.oid.as_str())
+            .collect();
         let mut answer = unnamed_file(session.state.dir())?;
         let into = answer.try_clone().or_fail(Kind::Internal, || "cannot share a file")?;
         private.contents(&oids, into)?;
@@ -162,9 +170,7 @@ impl Writer<'_> {
     }
 
     fn write(&self, file: &Wanted, answer: &mut BufReader<File>) -> io::Result<()> {
-        let root = if file.inside { Some(&self.inside) } else { self.beside.as_ref() };
-        let root = root.ok_or_else(|| io::Error::from(Errno::INVAL))?;
-        let path = Path::new(OsStr::from_bytes(&file.path));
+        let (root, path) = (self.root(file.inside)?, as_path(&file.path));
         if file.entry.mode == "160000" {
             return make(root, path).map(drop);
         }
@@ -185,40 +191,51 @@ impl Writer<'_> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let mut new = File::from(openat(&parent, name, flags, Mode::RUSR | Mode::WUSR)?);
             io::copy(&mut answer.take(size), &mut new)?;
-            fchmod(&new, Mode::from_raw_mode(self.mode(file)))?;
+            let kind = usize::from(file.entry.mode == "100755");
+            fchmod(&new, Mode::from_raw_mode(self.mode(file.inside, &file.path, kind)))?;
         }
         let mut end = [0];
         answer.read_exact(&mut end)
     }
 
-    fn mode(&self, file: &Wanted) -> u32 {
-        let prefix = if file.inside { "tree/" } else { "" };
-        let name = format!("{prefix}{}", super::manifest::encode(&file.path));
-        let usual = self.manifest.usual[usize::from(file.entry.mode == "100755")];
-        self.manifest.modes.get(&name).copied().unwrap_or(usual)
+    fn root(&self, inside: bool) -> io::Result<&OwnedFd> {
+        let root = if inside { Some(&self.inside) } else { self.beside.as_ref() };
+        root.ok_or_else(|| Errno::INVAL.into())
     }
 
-    /// Folders with nothing in them, and the modes of folders: the deepest first, because a mode may shut one.
-    fn folders(&self) -> io::Result<()> {
-        let place = |name: &str| -> Option<(&OwnedFd, Vec<u8>)> {
-            match name.strip_prefix("tree/") {
-                Some(path) => Some((&self.inside, decode(path))),
-                None => Some((self.beside.as_ref()?, decode(name))),
-            }
+    /// The mode of a file (0), of an executable one (1), or of a folder (2).
+    fn mode(&self, inside: bool, path: &[u8], kind: usize) -> u32 {
+        let prefix = if inside { "tree/" } else { "" };
+        let name = format!("{prefix}{}", super::manifest::encode(path));
+        self.manifest.modes.get(&name).copied().unwrap_or(self.manifest.usual[kind])
+    }
+
+    /// Folders with nothing in them, and the modes of all folders: the deepest first, because a mode may shut one.
+    fn folders(&self, files: &[Wanted]) -> io::Result<()> {
+        let place = |name: &String| match name.strip_prefix("tree/") {
+            Some(path) => (true, decode(path)),
+            None => (false, decode(name)),
         };
-        for (root, path) in self.manifest.empty.iter().filter_map(|name| place(name)) {
-            make(root, Path::new(OsStr::from_bytes(&path)))?;
+        let mut folders: BTreeSet<(bool, Vec<u8>)> = self.manifest.empty.iter().map(place).collect();
+        for (inside, path) in &folders {
+            make(self.root(*inside)?, as_path(path))?;
         }
-        let usual: BTreeMap<_, _> = self.manifest.modes.iter().rev().collect();
-        for (name, mode) in usual.into_iter().rev() {
-            let Some((root, path)) = place(name) else { continue };
-            // Files have theirs already.
-            if let Ok(folder) = folder::descend(root, Path::new(OsStr::from_bytes(&path))) {
-                fchmod(folder, Mode::from_raw_mode(*mode))?;
-            }
+        let mut parents = folders.clone();
+        parents.extend(files.iter().map(|file| (file.inside, file.path.clone())));
+        for (inside, path) in &parents {
+            let above = as_path(path).ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+            folders.extend(above.map(|path| (*inside, path.as_os_str().as_bytes().to_vec())));
+        }
+        for (inside, path) in folders.iter().rev() {
+            let folder = folder::descend(self.root(*inside)?, as_path(path))?;
+            fchmod(folder, Mode::from_raw_mode(self.mode(*inside, path, 2)))?;
         }
         Ok(())
     }
+}
+
+fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
 }
 
 /// Makes folders, step by step; refuses what leads elsewhere.

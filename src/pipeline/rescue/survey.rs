@@ -192,13 +192,7 @@ impl<'s> Survey<'s> {
         Ok(true)
     }
 
-    fn keep(
-        &mut self,
-        mode: &'static str,
-        (content, name): (String, String),
-        path: &[u8],
-        size: u64,
-    ) {
+    fn keep(&mut self, mode: &'static str, (content, name): (String, String), path: &[u8], size: u64) {
         let line = Line { mode, content, name, path: path.to_vec() };
         let same = |known: &Entry| known.mode == mode && known.oid == line.name;
         if !self.known.get(path).is_some_and(same) {
@@ -257,7 +251,8 @@ impl<'s> Survey<'s> {
         let Some(checkout) = &self.ignored.checkout else { return Ok(false) };
         let path = Path::new(OsStr::from_bytes(path));
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
-        let Ok(theirs) = folder::descend(checkout, parent).and_then(|parent| open_plain(parent.as_fd(), name))
+        let Ok(theirs) =
+            folder::descend(checkout, parent).and_then(|parent| open_plain(parent.as_fd(), name))
         else {
             return Ok(false);
         };

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::record::Record;
 use crate::session::Session;
 use crate::state::folder::{self, Identity};
 use crate::state::make_private;
@@ -53,7 +54,8 @@ impl Grounds {
     /// What a path below it is in: that folder, open, and the name there.
     pub(crate) fn find(&self, path: &Path) -> Result<(OwnedFd, OsString)> {
         let relative = path.strip_prefix(&self.path).ok();
-        let Some((relative, name)) = relative.and_then(|below| Some((below.parent()?, path.file_name()?))) else {
+        let Some((relative, name)) = relative.and_then(|below| Some((below.parent()?, path.file_name()?)))
+        else {
             let message = format!("'{}' is not below '{}'", path.display(), self.path.display());
             return Err(Error::new(Kind::NotPermitted, message));
         };
@@ -92,7 +94,11 @@ impl Grounds {
         let mounted = matches!(&refused, Refused::At(_, error)
             if matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy));
         let error = Error::because(Kind::CannotWrite, refused, format!("cannot remove '{}'", path.display()));
-        if mounted { error.hint("something is mounted there: umount it; the next cq-cleanup goes on") } else { error }
+        if mounted {
+            error.hint("something is mounted there: umount it; the next cq-cleanup goes on")
+        } else {
+            error
+        }
     }
 
     fn refusal(&self, error: io::Error, relative: &Path) -> Error {
@@ -102,7 +108,7 @@ impl Grounds {
     }
 }
 
-/// Moves what a name means, and makes sure that it was this: else it goes back to where it was.
+/// Moves what a name means, and makes sure that it was this: else it goes back to where it was, or beside that.
 pub(crate) fn move_only(
     from: &OwnedFd,
     name: &OsStr,
@@ -114,7 +120,10 @@ pub(crate) fn move_only(
     if Identity::at(to, new)? == Some(expected) {
         return Ok(());
     }
-    folder::transfer(to, new, from, name)?;
+    if folder::transfer(to, new, from, name).is_err() {
+        let beside = format!("{}.{}", name.display(), uuid::Uuid::new_v4());
+        folder::transfer(to, new, from, beside)?;
+    }
     Err(io::Error::other("something else had taken its place"))
 }
 
@@ -123,6 +132,24 @@ pub(crate) fn discard(session: &Session, path: &Path) -> Result<()> {
     let grounds = Grounds::open(session)?;
     let (parent, name) = grounds.find(path)?;
     let trashed = grounds.put_in_trash(&parent, &name, None)?;
+    grounds.empty(&trashed).map(drop)
+}
+
+/// [`discard`] for a workspace that no agent has seen: it must be the folder that was made for this claim.
+pub(crate) fn discard_workspace(session: &Session, record: &Record, path: &Path) -> Result<()> {
+    let claim = record.claimed()?;
+    let grounds = Grounds::open(session)?;
+    let (parent, name) = grounds.find(path)?;
+    let failed = || format!("cannot look at '{}'", path.display());
+    let there = Identity::at(&parent, &name).or_fail(Kind::CannotWrite, failed)?;
+    let place = session.state.place(&claim.instance, &claim.token)?;
+    if let (Some(there), Some(place)) = (there, place)
+        && !place.is_workspace(there)
+    {
+        let message = format!("'{}' is not the folder that cq made", path.display());
+        return Err(Error::new(Kind::NotPermitted, message).hint("look into it, and move it away"));
+    }
+    let trashed = grounds.put_in_trash(&parent, &name, there)?;
     grounds.empty(&trashed).map(drop)
 }
 
