@@ -125,6 +125,7 @@ impl Claims for Local {
             spent_usd: None,
             question: None,
             feedback: Vec::new(),
+            cleaned: None,
             history: Vec::new(),
             reasons: Vec::new(),
             claim: Some(self.new_claim(wish.number, Some(content_sha256(&wish.issue)), instance, terms)),

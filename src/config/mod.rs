@@ -15,6 +15,7 @@ use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
 mod agents;
+mod cleanup;
 mod gates;
 mod guards;
 mod ranges;
@@ -26,6 +27,7 @@ pub use agents::{
     AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
     SessionBy,
 };
+pub use cleanup::Cleanup;
 pub use gates::{Gate, GateRuns};
 pub use guards::{Guards, Protection};
 pub use sections::{
@@ -56,6 +58,8 @@ pub struct Config {
     pub claude: Claude,
     /// Where agents work.
     pub workspace: Workspace,
+    /// What becomes of finished work.
+    pub cleanup: Cleanup,
     /// Who is told.
     pub notifications: Notifications,
     /// The local repository, its remote and base branch.

@@ -286,9 +286,18 @@ impl PrivateGit {
         Ok(There::of(&done.text(), &full))
     }
 
+    /// Deletes a branch of the remote that still ends in this commit.
+    pub fn delete_there(&self, remote: &Remote, branch: &str, expected: &str) -> Result<()> {
+        self.push_change(remote, "", branch, Some(expected))
+    }
+
     /// Pushes a commit to a branch, on the condition that the branch still is what was last seen there (none:
     /// does not exist).
     pub fn push(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
+        self.push_change(remote, sha, branch, expected)
+    }
+
+    fn push_change(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
         let push = self.program().args([
             "push".to_owned(),
             "--quiet".to_owned(),
@@ -304,7 +313,9 @@ impl PrivateGit {
         if done.success() {
             return Ok(());
         }
-        let what = format!("push '{branch}' to '{}'", remote.address);
+        let what = if sha.is_empty() { "delete" } else { "push" };
+        let preposition = if sha.is_empty() { "at" } else { "to" };
+        let what = format!("{what} '{branch}' {preposition} '{}'", remote.address);
         if String::from_utf8_lossy(&done.stdout).contains("(stale info)") {
             let message = format!("cannot {what}: somebody else has changed the branch");
             return Err(Error::new(Kind::Failed, message).hint("run cq-pr again to see what is there now"));

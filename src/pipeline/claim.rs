@@ -113,7 +113,7 @@ pub fn release(session: &Session, number: u64) -> Result<Record> {
     if record.status == Some(Status::Queued) && record.run.is_none() && dir.symlink_metadata().is_ok() {
         // A spawn that failed made it; no agent has seen it.
         let _guard = session.state.hold(record.instance())?;
-        workspace::discard(session, &dir)?;
+        workspace::discard_workspace(session, &record, &dir)?;
     }
     if dir.symlink_metadata().is_ok() {
         let message = format!("issue #{number} still has a workspace, {}", record.instance());

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
+mod cleaned;
 pub mod dependencies;
 pub mod eligibility;
 pub mod files;
@@ -26,6 +27,7 @@ mod run;
 mod status;
 pub mod trust;
 
+pub use cleaned::{Cleaned, RemoteBranch};
 pub use gates::{Check, GateVerdict, Gates, Tool};
 pub use guards::{Finding, FindingKind, Guarded};
 pub use reference::{Reference, Remote};
@@ -98,6 +100,9 @@ pub struct Record {
     /// What the next attempt should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
+    /// What cq-cleanup did beyond this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleaned: Option<Cleaned>,
     /// Every change of status, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Transition>,
@@ -277,6 +282,7 @@ impl Record {
             spent_usd: None,
             question: None,
             feedback: Vec::new(),
+            cleaned: None,
             history: Vec::new(),
             extra: Extra::new(),
         }
