@@ -1,10 +1,12 @@
-//! `cq-pr`: push and pull request.
+//! `cq-pr`: push and pull request, and what follows.
+
+use std::path::PathBuf;
 
 use clap::Parser;
 
 use super::{Arguments, Common, Page, arguments_of};
 use crate::environment::UsedBy;
-use crate::error::{Result, Tally};
+use crate::error::{Error, Kind, Result, Tally};
 use crate::input::{self, IssueNumber};
 use crate::pipeline::pull_request;
 use crate::session::Session;
@@ -13,16 +15,33 @@ use crate::session::Session;
 ///
 /// Only a tree whose checks passed is pushed, only to the claim's own branch, and only if nobody else changed it.
 /// Interrupted at any moment and run again, it goes on from there: one pull request, one comment on the issue.
+///
+/// With --sync it reads what became of open pull requests. Red CI, change requests and comments in reviews by people with
+/// write access, and a conflict with the base send the agent back: such records are queued and written to stdout, for
+/// cq-spawn. A merged pull request completes its issue, a closed one fails it.
 #[derive(Debug, Parser)]
 #[command(name = "cq-pr", version)]
 pub struct Pr {
-    /// Open these issues' pull requests; without any, records are read from stdin
+    /// Open these issues' pull requests, or sync or merge them; without any, records are read from stdin, or all that
+    /// wait for people are meant
     #[arg(value_name = "ISSUE")]
     issues: Vec<IssueNumber>,
-    /// Ask GitHub what became of open pull requests: merged ones complete their issue, closed ones fail it
-    #[arg(long)]
+    /// Ask GitHub what became of open pull requests, and queue those whose agent has to go on
+    #[arg(long, group = "what")]
     sync: bool,
-    /// Say what would be pushed and opened, and change nothing
+    /// Merge what people have approved and CI has passed, where merge.enabled says so
+    #[arg(long, group = "what")]
+    merge: bool,
+    /// Take the merged change of this one issue back, open the issue again, and queue it
+    #[arg(long, group = "what", requires = "reason")]
+    revert: bool,
+    /// Why a change is taken back, for people and for the agent
+    #[arg(long, value_name = "TEXT", requires = "revert")]
+    reason: Option<String>,
+    /// The log that shows it; its end is told
+    #[arg(long, value_name = "FILE", requires = "revert")]
+    log: Option<PathBuf>,
+    /// Say what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -33,10 +52,15 @@ pub(super) const PAGE: Page = Page {
     name: "cq-pr",
     arguments: arguments_of::<Pr>,
     reads: "gated records",
-    writes: "records pr-ready",
+    writes: "records pr-ready; with --sync and --revert those whose agent goes on, and what ended",
     examples: &[
         ("cq-gate 123 | cq-pr", "check issue 123 and open its pull request"),
-        ("cq-pr --sync", "note which pull requests were merged or closed"),
+        ("cq-pr --sync | cq-spawn", "let agents deal with red CI and reviews; note what was merged or closed"),
+        ("cq-pr --merge", "merge what is approved and green"),
+        (
+            "cq-pr --revert 123 --reason 'breaks the login' --log ci.txt | cq-spawn",
+            "take the change back and let the agent try again",
+        ),
     ],
     variables: &[UsedBy::GitHub],
 };
@@ -52,6 +76,16 @@ impl Arguments for Pr {
         let numbers: Vec<u64> = self.issues.iter().map(|issue| issue.0).collect();
         if self.sync {
             pull_request::sync(session, &numbers, self.dry_run)
+        } else if self.merge {
+            pull_request::merge(session, &numbers, self.dry_run)
+        } else if self.revert {
+            let [number] = numbers[..] else {
+                return Err(Error::new(Kind::Usage, "--revert wants one issue"));
+            };
+            let reason = self.reason.clone().filter(|reason| !reason.trim().is_empty());
+            let reason = reason.ok_or_else(|| Error::new(Kind::Usage, "--reason is empty"))?;
+            let wish = pull_request::Revert { number, reason, log: self.log.clone(), dry_run: self.dry_run };
+            pull_request::revert(session, &wish)
         } else if numbers.is_empty() {
             pull_request::run(session, self.dry_run, input::stdin_or_usage()?)
         } else {

@@ -15,6 +15,8 @@ use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
 mod agents;
+mod feedback;
+mod merge;
 mod ranges;
 mod sections;
 mod text;
@@ -24,6 +26,8 @@ pub use agents::{
     AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
     SessionBy,
 };
+pub use feedback::Feedback;
+pub use merge::{Merge, MergeMethod};
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Gate, Git, GitHub, Isolation, Notifications,
     Orchestration, PullRequests, Queue, Trust, Webhook, Workspace,
@@ -76,6 +80,10 @@ pub struct Config {
     pub quality_gates: Vec<Gate>,
     /// What pull requests look like.
     pub pull_request: PullRequests,
+    /// What sends an agent back to its pull request, and how often.
+    pub feedback: Feedback,
+    /// Whether, and how, `cq-pr --merge` merges.
+    pub merge: Merge,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
     pub webhook: Webhook,
     /// The orchestrator, `cq-run`.

@@ -126,6 +126,7 @@ impl SeedRepository {
             lag: Duration::from_millis(self.list_lag_ms),
             pushes: Vec::new(),
             checks: Vec::new(),
+            rules: super::progress::Rules::default(),
         };
         for label in &self.labels {
             let id = store.next_id();
@@ -273,6 +274,7 @@ impl SeedRepository {
             merged_by: None,
             merge_commit_sha: None,
             reviews: Vec::new(),
+            talk: super::progress::Talk::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::faults::Fault;
 use super::identity::{App, Token};
 use super::limits::Meter;
 use super::log::Said;
+use super::progress::{Rules, Talk};
 use crate::clock::Timestamp;
 
 /// Everything.
@@ -126,6 +127,7 @@ pub(super) struct Repository {
     pub lag: Duration,
     pub pushes: Vec<Push>,
     pub checks: Vec<CheckRun>,
+    pub rules: Rules,
 }
 
 /// Where an issue went.
@@ -227,6 +229,7 @@ pub(super) struct Pull {
     pub merged_by: Option<String>,
     pub merge_commit_sha: Option<String>,
     pub reviews: Vec<Review>,
+    pub talk: Talk,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -297,6 +300,9 @@ pub(super) struct CheckRun {
     pub status: String,
     pub conclusion: Option<String>,
     pub summary: Option<String>,
+    /// What its job printed, where it is one of GitHub's own CI.
+    #[serde(skip)]
+    pub log: Option<String>,
     pub at: Timestamp,
 }
 

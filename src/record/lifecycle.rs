@@ -17,8 +17,8 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(InProgress), Testing)
         | (Some(Testing), PrReady)
         | (Some(PrReady), Completed)
-        // another attempt: a retryable end, a red check, a change request; the operator's --retry
-        | (Some(InProgress | Testing | PrReady | Failed), Queued)
+        // another attempt: a retryable end, a red check, a change request; the operator's --retry and --revert
+        | (Some(InProgress | Testing | PrReady | Completed | Failed), Queued)
         // attempts used up, a permanent failure, closed unmerged
         | (Some(Queued | InProgress | Testing | PrReady), Failed)
     )
@@ -58,7 +58,7 @@ mod tests {
             (Some(Status::InProgress), "x.x..x"),
             (Some(Status::Testing), "x..x.x"),
             (Some(Status::PrReady), "x...xx"),
-            (Some(Status::Completed), "......"),
+            (Some(Status::Completed), "x....."),
             (Some(Status::Failed), "x....."),
         ];
         for (from, row) in table {
