@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, Record, Transition};
+use super::{Extra, Feedback, FeedbackSource, Record, Transition};
 use crate::clock::Timestamp;
 
 /// What a pull request has asked for so far.
@@ -124,11 +124,95 @@ impl Record {
         configured.saturating_add(self.rounds.as_ref().map_or(0, |rounds| rounds.attempts_before))
     }
 
+    /// How many pieces of feedback there are, without how the last run ended, which is replaced each time.
+    pub fn feedback_count(&self) -> u32 {
+        let lasting = self.feedback.iter().filter(|feedback| feedback.from != FeedbackSource::Run);
+        lasting.count().try_into().unwrap_or(u32::MAX)
+    }
+
+    /// The feedback that the last run was not told of; all of it where there was none.
+    pub fn new_feedback(&self) -> Vec<&Feedback> {
+        let run = self.run.as_ref();
+        let (told, since) = (run.and_then(|run| run.told), run.and_then(|run| run.started_at));
+        let mut place = 0;
+        let is_new = |feedback: &&Feedback| {
+            let counted = feedback.from != FeedbackSource::Run;
+            place += u32::from(counted);
+            match told {
+                // Moments are in whole seconds: feedback and the run that deals with it may share one.
+                Some(told) if counted => place > told,
+                _ => since.is_none_or(|since| feedback.at >= since),
+            }
+        };
+        self.feedback.iter().filter(is_new).collect()
+    }
+
     /// A line in the history that changes no status: what a person should find there.
     pub fn remark(&mut self, by: &str, why: impl Into<String>, at: Timestamp) {
         if let Some(status) = self.status {
             let (by, why) = (by.to_owned(), why.into());
             self.history.push(Transition { at, from: Some(status), to: status, by, why, extra: Extra::new() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Issue, Run};
+
+    #[test]
+    fn feedback_is_new_until_a_run_was_told() {
+        let at = |second| Timestamp::UNIX_EPOCH + chrono::TimeDelta::seconds(second);
+        let said = |from, text: &str, second| Feedback { from, text: text.into(), at: at(second), extra: Extra::new() };
+        let mut record = Record::new("o/r", 1, Issue::default());
+        record.feedback = vec![
+            said(FeedbackSource::Gate, "a", 1),
+            said(FeedbackSource::Run, "ended", 5),
+            said(FeedbackSource::Review, "b", 5),
+        ];
+        let new = |record: &Record| record.new_feedback().iter().map(|one| one.text.clone()).collect::<Vec<_>>();
+        assert_eq!(new(&record), ["a", "ended", "b"]);
+        assert_eq!(record.feedback_count(), 2);
+        // How many it was told of, when it began, what is new then.
+        let cases: [(Option<u32>, i64, &[&str]); 6] = [
+            (Some(0), 5, &["a", "ended", "b"]),
+            (Some(1), 5, &["ended", "b"]),
+            (Some(2), 5, &["ended"]),
+            (Some(2), 6, &[]),
+            (None, 5, &["ended", "b"]),
+            (None, 6, &[]),
+        ];
+        for (told, second, expected) in cases {
+            record.run = Some(Run { told, started_at: Some(at(second)), ..Run::default() });
+            assert_eq!(new(&record), expected, "{told:?} {second}");
+        }
+    }
+
+    #[test]
+    fn only_threads_and_whoever_asked_for_changes_wait_for_an_answer() {
+        let heard = |thread, look_again, answered: bool| Heard {
+            key: "k".into(),
+            print: "p".into(),
+            at: Timestamp::UNIX_EPOCH,
+            head: "h".into(),
+            round: 1,
+            by: None,
+            thread,
+            look_again,
+            answered_at: answered.then_some(Timestamp::UNIX_EPOCH),
+            extra: Extra::new(),
+        };
+        let rounds = Rounds {
+            heard: vec![
+                heard(Some(1), false, false),
+                heard(None, true, false),
+                heard(None, false, false),
+                heard(Some(2), true, true),
+            ],
+            ..Rounds::default()
+        };
+        assert_eq!(rounds.unanswered().count(), 2);
+        assert!(rounds.knows("k", "p") && !rounds.knows("k", "q") && !rounds.knows("j", "p"));
     }
 }
