@@ -9,7 +9,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod merges;
 mod place;
+mod reverts;
 mod rounds;
 
 use support::house::{House, Plan};

@@ -156,8 +156,9 @@ impl Reverting<'_> {
 
     fn open(&self, record: &Record) -> Result<Record> {
         let (session, client, repo) = (self.session, &self.client, record.repo.as_str());
-        let revert = known(record)?;
-        let marker = marker(record, revert.of);
+        let revert = known(record)?.clone();
+        let mut record = record.clone();
+        let marker = marker(&record, revert.of);
         let there = || pulls::marked(client, repo, &marker);
         let made = match there()? {
             Some(made) => made,
@@ -172,7 +173,11 @@ impl Reverting<'_> {
                 );
                 match merges::revert(client, &now.id, (&title, &body), &there)? {
                     Some(made) => made,
-                    None => self.by_hand(record, &now, title, body)?,
+                    None => {
+                        let (noted, made) = self.by_hand(&record, &now, title, body)?;
+                        record = noted;
+                        made
+                    }
                 }
             }
         };
@@ -185,30 +190,39 @@ impl Reverting<'_> {
             at: session.clock.now(),
             number: Some(made.number),
             url: Some(made.url),
-            ..known(record)?.clone()
+            ..known(&record)?.clone()
         };
-        let record = self.begin(record, noted)?;
+        let record = self.begin(&record, noted)?;
         session.state.log(&event)?;
         Ok(record)
     }
 
     /// Where GitHub does not do it: the commit, its branch, its pull request.
-    fn by_hand(&self, record: &Record, now: &Progress, title: String, body: String) -> Result<PullRequest> {
-        let (session, repo) = (self.session, record.repo.as_str());
+    fn by_hand(
+        &self,
+        record: &Record,
+        now: &Progress,
+        title: String,
+        body: String,
+    ) -> Result<(Record, PullRequest)> {
+        let session = self.session;
         let branch = format!("{OURS}revert-{}-{}", record.number, now.pull_request.number);
-        self.begin(record, Revert { branch: Some(branch.clone()), ..known(record)?.clone() })?;
+        let record = self.begin(record, Revert { branch: Some(branch.clone()), ..known(record)?.clone() })?;
         let (_, private) = session.git()?;
-        let remote = session.remote(repo)?;
+        let remote = session.remote(&record.repo)?;
         let sha = match private.remote_head(&remote, &branch)? {
             Some(there) => there,
             None => {
-                let sha = self.commit(record, now, &title)?;
+                let sha = self.commit(&record, now, &title)?;
+                self.renew(&record)?;
                 private.push(&remote, &sha, &branch, None)?;
                 sha
             }
         };
         let proposal = Proposal { title, body, head: branch, base: now.base.clone(), draft: false };
-        Ok(pulls::open(&self.client, repo, &proposal, &sha)?.pull_request)
+        self.renew(&record)?;
+        let made = pulls::open(&self.client, &record.repo, &proposal, &sha)?.pull_request;
+        Ok((record, made))
     }
 
     fn commit(&self, record: &Record, now: &Progress, title: &str) -> Result<String> {
@@ -241,11 +255,16 @@ impl Reverting<'_> {
         made.ok_or_else(|| by_a_person("later changes stand on it, or it is out already"))
     }
 
+    /// Before anything outside this machine changes; a lost claim touches nothing.
+    fn renew(&self, record: &Record) -> Result<()> {
+        self.session.claims().renew(record.number, &record.claimed()?.token).map(drop)
+    }
+
     /// The issue is open again, and says why.
     fn reopen(&self, record: &Record) -> Result<()> {
         let (client, repo, number) = (&self.client, record.repo.as_str(), record.number);
         let revert = known(record)?;
-        let renew = || self.session.claims().renew(number, &record.claimed()?.token).map(drop);
+        let renew = || self.renew(record);
         renew()?;
         issues::reopen(client, repo, number)?;
         let by = revert.number.map_or_else(String::new, |number| format!(" by #{number}"));
