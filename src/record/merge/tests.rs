@@ -93,10 +93,13 @@ impl Setting {
     }
 }
 
+fn amber() -> Checks {
+    checks(&[("t", Light::Amber)], &["t"])
+}
+
 #[test]
 fn everything_has_to_hold() {
     type Change<'a> = &'a dyn Fn(&mut Setting);
-    let amber = || checks(&[("t", Light::Amber)], &["t"]);
     let cases: Vec<(&str, Change<'_>, &str)> = vec![
         ("all holds", &|_| {}, "merge"),
         ("nobody", &|s| s.remarks.clear(), "0 of 1 people have approved head"),

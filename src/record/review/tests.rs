@@ -144,9 +144,12 @@ impl Setting {
     }
 }
 
+fn review(vote: Vote, body: &str) -> Remark {
+    remark("r", "mia", Place::Review(vote), body, 1)
+}
+
 #[test]
 fn what_is_asked_decides_what_follows() {
-    let review = |vote, body: &str| remark("r", "mia", Place::Review(vote), body, 1);
     type Change<'a> = &'a dyn Fn(&mut Setting);
     let asks = "again: changes are asked for by mia";
     let cases: Vec<(&str, Change<'_>, &str)> = vec![
