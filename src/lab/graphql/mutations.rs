@@ -25,7 +25,8 @@ pub(super) async fn perform(lab: &Lab, plan: &Plan<'_>) -> Result<Result<Value, 
     let name = field.node.name.node.to_string();
     let found = place(lab, input["pullRequestId"].as_str().unwrap_or_default());
     let Some((owner, repo, number, pull)) = found else {
-        let message = format!("Could not resolve to a node with the global id of '{}'", input["pullRequestId"]);
+        let id = input["pullRequestId"].as_str().unwrap_or_default();
+        let message = format!("Could not resolve to a node with the global id of '{id}'");
         return Ok(Err(Problem::not_found(message)));
     };
     let id = format!("PR_{}", pull.id);

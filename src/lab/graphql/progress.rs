@@ -94,7 +94,7 @@ impl<'a> World<'a> {
                     Some(true) => "CLEAN",
                 })
             }
-            "isInMergeQueue" => plain(pull.talk.queued && open),
+            "isInMergeQueue" => plain(pull.talk.queued && open && repository.rules.queue),
             "isMergeQueueEnabled" => plain(repository.rules.queue),
             "autoMergeRequest" => {
                 let on = json!({"__typename": "AutoMergeRequest", "enabledAt": issue.updated_at});
