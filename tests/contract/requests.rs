@@ -302,6 +302,9 @@ fn plain(value: &Value, house: &House) -> Value {
         "deadline_since_boot_ms",
         "memory_peak_bytes",
         "groups",
+        "key",
+        "print",
+        "thread",
     ];
     match value {
         Value::Array(items) => items.iter().map(|item| plain(item, house)).collect(),
@@ -317,13 +320,14 @@ fn plain(value: &Value, house: &House) -> Value {
             // Hashes, and what a log is called by chance.
             let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
             let plain = |part: &str| {
-                if [8, 40, 64].contains(&part.len()) && is_hex(part) {
-                    "HEX".to_owned()
+                let word = part.trim_end_matches(['.', ':', ' ']);
+                if [8, 10, 40, 64].contains(&word.len()) && is_hex(word) {
+                    format!("HEX{}", &part[word.len()..])
                 } else {
                     part.to_owned()
                 }
             };
-            json!(text.split('.').map(plain).collect::<Vec<_>>().join("."))
+            json!(text.split_inclusive(['.', ':', ' ']).map(plain).collect::<String>())
         }
         other => other.clone(),
     }
