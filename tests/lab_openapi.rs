@@ -248,7 +248,13 @@ fn check_all(version: &'static str, description: Value) {
     check("POST", replies, &reply, Some(json!({"body": "done"})), 201);
     check("GET", "~/pulls/{pull_number}/comments", "/pulls/12/comments", None, 200);
     let asked = json!({"reviewers": ["mia"]});
-    check("POST", "~/pulls/{pull_number}/requested_reviewers", "/pulls/12/requested_reviewers", Some(asked), 201);
+    check(
+        "POST",
+        "~/pulls/{pull_number}/requested_reviewers",
+        "/pulls/12/requested_reviewers",
+        Some(asked),
+        201,
+    );
     check("GET", "~/pulls/{pull_number}/reviews", "/pulls/12/reviews", None, 200);
     check("GET", "~/git/ref/{ref}", "/git/ref/heads/topic", None, 200);
     check("GET", "~/commits/{ref}/check-runs", "/commits/topic/check-runs", None, 200);

@@ -194,8 +194,7 @@ impl Claims for Local {
         record.transition(Status::Queued, self.state.command(), why, now)?;
         let text = record.claim.take().and_then(|claim| claim.content_sha256);
         let instance = Self::free_instance(&locked, terms)?;
-        record.claim =
-            Some(Claim { not_before: Some(now), ..self.new_claim(number, text, instance, terms) });
+        record.claim = Some(Claim { not_before: Some(now), ..self.new_claim(number, text, instance, terms) });
         let record = Record {
             outcome: None,
             run: None,

@@ -21,6 +21,7 @@ use crate::session::Session;
 /// cq-spawn. A merged pull request completes its issue, a closed one fails it.
 #[derive(Debug, Parser)]
 #[command(name = "cq-pr", version)]
+#[expect(clippy::struct_excessive_bools, reason = "an option each")]
 pub struct Pr {
     /// Open these issues' pull requests, or sync or merge them; without any, records are read from stdin, or all that
     /// wait for people are meant
@@ -55,7 +56,10 @@ pub(super) const PAGE: Page = Page {
     writes: "records pr-ready; with --sync and --revert those whose agent goes on, and what ended",
     examples: &[
         ("cq-gate 123 | cq-pr", "check issue 123 and open its pull request"),
-        ("cq-pr --sync | cq-spawn", "let agents deal with red CI and reviews; note what was merged or closed"),
+        (
+            "cq-pr --sync | cq-spawn",
+            "let agents deal with red CI and reviews; note what was merged or closed",
+        ),
         ("cq-pr --merge", "merge what is approved and green"),
         (
             "cq-pr --revert 123 --reason 'breaks the login' --log ci.txt | cq-spawn",

@@ -16,13 +16,15 @@ impl PrivateGit {
         message: &str,
         by: &Identity,
     ) -> Result<Option<String>> {
-        let parents = self.run("find parents", &["rev-list", "--parents", "-n", "1", "--end-of-options", merged])?;
+        let parents =
+            self.run("find parents", &["rev-list", "--parents", "-n", "1", "--end-of-options", merged])?;
         let is_merge = parents.text().split_whitespace().count() > 2;
         let subject = |of: &str| {
             let said = self.run("read a commit", &["log", "-1", "--format=%s", "--end-of-options", of]);
             said.map(|said| said.text()).ok()
         };
-        let was_rebased = !is_merge && commits > 1 && subject(merged).is_some_and(|one| Some(one) == subject(head));
+        let was_rebased =
+            !is_merge && commits > 1 && subject(merged).is_some_and(|one| Some(one) == subject(head));
         let before = if was_rebased { format!("{merged}~{commits}") } else { format!("{merged}^1") };
         let Some(before) = self.resolve(&before)? else { return Ok(None) };
         // As if somebody had taken it back at once: merged with what came since, that is the change.

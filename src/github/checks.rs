@@ -145,14 +145,16 @@ mod tests {
             "description": "boom", "createdAt": "2026-01-01T00:00:00Z", "isRequired": true});
         let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z");
         let nodes = json!([
-            run("a", "COMPLETED", json!("FAILURE"), early), run("a", "IN_PROGRESS", Value::Null, late),
-            run("b", "COMPLETED", json!("SKIPPED"), late), run("b", "COMPLETED", json!("FAILURE"), early),
-            run("c", "COMPLETED", json!("CANCELLED"), early), status,
+            run("a", "COMPLETED", json!("FAILURE"), early),
+            run("a", "IN_PROGRESS", Value::Null, late),
+            run("b", "COMPLETED", json!("SKIPPED"), late),
+            run("b", "COMPLETED", json!("FAILURE"), early),
+            run("c", "COMPLETED", json!("CANCELLED"), early),
+            status,
         ]);
         let checks = of(&json!({"contexts": {"nodes": nodes}}), vec![], None);
         let lights: Vec<_> = checks.seen.iter().map(|check| (check.name.as_str(), check.light)).collect();
-        let expected =
-            [("a", Light::Amber), ("b", Light::Green), ("c", Light::Amber), ("d", Light::Red)];
+        let expected = [("a", Light::Amber), ("b", Light::Green), ("c", Light::Amber), ("d", Light::Red)];
         assert_eq!(lights, expected);
         assert!(checks.seen[3].required && checks.seen[3].said == "boom");
         assert_eq!(of(&Value::Null, vec![], None), Checks::default());
@@ -160,18 +162,28 @@ mod tests {
 
     #[test]
     fn a_log_ends_with_its_last_error() {
-        let mut log: String = (0..80).map(|line| format!("2026-01-31T09:30:00.1234567Z line {line}\n")).collect();
+        let mut log: String = (0..80)
+            .map(|line| format!("2026-01-31T09:30:00.1234567Z line {line}\n"))
+            .collect::<Vec<_>>()
+            .concat();
         log.push_str("2026-01-31T09:30:01.0000000Z ##[error]Process completed with exit code 1.\n");
         log.push_str("2026-01-31T09:30:01.0000000Z Post job cleanup.\nplain\n");
         let end = end_of_log(&log);
-        assert!(end.starts_with("line 31\n") && end.ends_with("line 79\n##[error]Process completed with exit code 1."), "{end}");
+        assert!(
+            end.starts_with("line 31\n")
+                && end.ends_with("line 79\n##[error]Process completed with exit code 1."),
+            "{end}"
+        );
         assert_eq!(end_of_log("a\nb"), "a\nb");
     }
 
     #[test]
     fn a_job_is_found_in_its_address() {
         let node = |url: Value| json!({"detailsUrl": url, "databaseId": 7});
-        assert_eq!(job(&node(json!("https://github.com/o/r/actions/runs/1/job/62000000001?pr=3"))), Some(62_000_000_001));
+        assert_eq!(
+            job(&node(json!("https://github.com/o/r/actions/runs/1/job/62000000001?pr=3"))),
+            Some(62_000_000_001)
+        );
         assert_eq!(job(&node(json!("https://ci.example/1"))), Some(7));
         assert_eq!(job(&json!({})), None);
     }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Client, Repeat};
 use super::lists::is_pull_request;
 use super::verdict::LATER;
+use super::{Client, Repeat};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::{Issue, Record};
 

@@ -7,7 +7,7 @@ use super::verdict::LATER;
 use super::{Client, Refusal, Repeat, document, pulls, reviews};
 use crate::config::MergeMethod;
 use crate::error::{Error, Kind, Result};
-use crate::record::merge::{Refused, refused};
+use crate::record::merge::{Refused, Way, refused};
 use crate::record::{Extra, PullRequest};
 
 /// Merges a pull request whose branch still ends with `sha`; gives the commit by which it was merged, where GitHub
@@ -39,7 +39,8 @@ pub fn meaning(error: &Error) -> Option<Refused> {
 pub fn enqueue(client: &Client, repo: &str, number: u64, id: &str, head: &str) -> Result<()> {
     let there = || {
         let now = reviews::progress(client, repo, number)?;
-        Ok((now.queued || now.pull_request.state == "merged").then(|| json!({ "data": {} })))
+        Ok((now.ways.queue == Way::Taken || now.pull_request.state == "merged")
+            .then(|| json!({ "data": {} })))
     };
     let variables = json!({ "id": id, "head": head });
     said(client.mutate(document::ENQUEUE, &variables, &Repeat::Unless(&there))?).map(drop)

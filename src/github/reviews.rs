@@ -8,6 +8,7 @@ use super::{Client, Refusal, Repeat, checks, comments, document, roles};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::record::checks::Checks;
+use crate::record::merge::{Way, Ways};
 use crate::record::review::{self, Place, Remark, Vote};
 use crate::record::trust::{Actor, ActorKind, Edit, Permissions};
 use crate::record::{Extra, PullRequest};
@@ -41,14 +42,8 @@ pub struct Progress {
     pub approvals_wanted: u32,
     /// Everything that was said, by whomever.
     pub remarks: Vec<Remark>,
-    /// Whether the repository lets GitHub merge by itself.
-    pub auto_allowed: bool,
-    /// Whether it was asked to merge this one.
-    pub auto_on: bool,
-    /// Whether the base has a merge queue.
-    pub queue: bool,
-    /// Whether it stands in that.
-    pub queued: bool,
+    /// What the repository has besides a plain merge.
+    pub ways: Ways,
     /// The commit by which it was merged.
     pub merge_commit: Option<String>,
 }
@@ -66,8 +61,9 @@ pub fn progress(client: &Client, repo: &str, number: u64) -> Result<Progress> {
         return Err(Error::new(Kind::NotPermitted, message)
             .hint("check the repository's name (--repo) and the token's permissions"));
     }
-    read(pull, repository["autoMergeAllowed"] == true, hidden)
-        .ok_or_else(|| Error::new(Kind::Unavailable, "GitHub's answer is not what its schema says").hint(LATER))
+    read(pull, repository["autoMergeAllowed"] == true, hidden).ok_or_else(|| {
+        Error::new(Kind::Unavailable, "GitHub's answer is not what its schema says").hint(LATER)
+    })
 }
 
 fn read(pull: &Value, auto_allowed: bool, hidden: Option<String>) -> Option<Progress> {
@@ -103,14 +99,26 @@ fn read(pull: &Value, auto_allowed: bool, hidden: Option<String>) -> Option<Prog
         blocked: pull["mergeStateStatus"] == "BLOCKED",
         checks: checks::of(&pull["statusCheckRollup"], required.clone(), hidden.clone()),
         base_checks: checks::of(of_base, required, hidden),
-        approvals_wanted: rule["requiredApprovingReviewCount"].as_u64().unwrap_or(0).try_into().unwrap_or(u32::MAX),
+        approvals_wanted: rule["requiredApprovingReviewCount"]
+            .as_u64()
+            .unwrap_or(0)
+            .try_into()
+            .unwrap_or(u32::MAX),
         remarks: remarks(pull),
-        auto_allowed,
-        auto_on: pull["autoMergeRequest"].is_object(),
-        queue: pull["isMergeQueueEnabled"] == true,
-        queued: pull["isInMergeQueue"] == true,
+        ways: Ways {
+            auto: way(auto_allowed, pull["autoMergeRequest"].is_object()),
+            queue: way(pull["isMergeQueueEnabled"] == true, pull["isInMergeQueue"] == true),
+        },
         merge_commit: text(&pull["mergeCommit"]["oid"]),
     })
+}
+
+fn way(is_there: bool, is_taken: bool) -> Way {
+    match (is_there, is_taken) {
+        (_, true) => Way::Taken,
+        (true, false) => Way::Open,
+        (false, false) => Way::Absent,
+    }
 }
 
 fn nodes(connection: &Value) -> impl Iterator<Item = &Value> {

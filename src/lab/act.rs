@@ -141,7 +141,9 @@ fn act(store: &mut Store, deed: Deed, now: Timestamp) -> Result<Value, Failure> 
         What::Dismiss { id } => {
             for issue in store.repository_mut(owner, name)?.issues.values_mut() {
                 let reviews = issue.pull.iter_mut().flat_map(|pull| &mut pull.reviews);
-                reviews.filter(|review| review.id == id).for_each(|one| "DISMISSED".clone_into(&mut one.state));
+                reviews
+                    .filter(|review| review.id == id)
+                    .for_each(|one| "DISMISSED".clone_into(&mut one.state));
             }
         }
         What::Assign(login) => {

@@ -85,8 +85,9 @@ impl Repository {
     /// What of the rules speaks against a merge, in GitHub's words.
     pub(super) fn refusal(&self, pull: &Pull, shapes: &Shapes<'_>) -> Option<String> {
         let head = pull.head_sha.as_deref().unwrap_or_default();
-        let green =
-            |name: &&String| self.checks.iter().any(|one| one.sha == head && one.name == **name && one.is_green());
+        let green = |name: &&String| {
+            self.checks.iter().any(|one| one.sha == head && one.name == **name && one.is_green())
+        };
         if let Some(missing) = self.rules.required.iter().find(|name| !green(name)) {
             return Some(format!("Required status check \"{missing}\" is expected."));
         }
@@ -270,7 +271,8 @@ impl Shapes<'_> {
     ) -> Value {
         let pull = format!("{}/repos/{}/pulls/{number}", self.base, repository.full_name());
         let url = format!("{}/repos/{}/pulls/comments/{}", self.base, repository.full_name(), comment.id);
-        let html = format!("{}/{}/pull/{number}#discussion_r{}", self.base, repository.full_name(), comment.id);
+        let html =
+            format!("{}/{}/pull/{number}#discussion_r{}", self.base, repository.full_name(), comment.id);
         let first = thread.comments.first().map(|first| first.id).filter(|first| *first != comment.id);
         let mut shape = json!({
             "id": comment.id, "node_id": format!("PRRC_{}", comment.id), "url": url, "html_url": html,

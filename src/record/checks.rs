@@ -146,7 +146,14 @@ mod tests {
                 _ => Light::Amber,
             };
             let at = Some(Timestamp::UNIX_EPOCH);
-            CheckSeen { name: name.into(), light, required: word.ends_with('!'), at, run: None, said: String::new() }
+            CheckSeen {
+                name: name.into(),
+                light,
+                required: word.ends_with('!'),
+                at,
+                run: None,
+                said: String::new(),
+            }
         };
         let seen = text.split_whitespace().map(one).collect();
         Checks { seen, required: required.iter().map(|&name| name.to_owned()).collect(), unknown: None }

@@ -17,6 +17,8 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(InProgress), Testing)
         | (Some(Testing), PrReady)
         | (Some(PrReady), Completed)
+        // merged by a person although its last round had failed
+        | (Some(Failed), Completed)
         // another attempt: a retryable end, a red check, a change request; the operator's --retry and --revert
         | (Some(InProgress | Testing | PrReady | Completed | Failed), Queued)
         // attempts used up, a permanent failure, closed unmerged
@@ -59,7 +61,7 @@ mod tests {
             (Some(Status::Testing), "x..x.x"),
             (Some(Status::PrReady), "x...xx"),
             (Some(Status::Completed), "x....."),
-            (Some(Status::Failed), "x....."),
+            (Some(Status::Failed), "x...x."),
         ];
         for (from, row) in table {
             for (to, cell) in Status::ALL.into_iter().zip(row.chars()) {

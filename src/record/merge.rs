@@ -25,14 +25,29 @@ pub struct Candidate<'a> {
     pub remarks: &'a [&'a Remark],
     /// What the base's protection asks for.
     pub approvals_wanted: u32,
-    /// Whether the repository lets GitHub merge by itself when everything is green.
-    pub auto_allowed: bool,
-    /// Whether that has been asked for.
-    pub auto_on: bool,
-    /// Whether the base is merged to by a queue.
-    pub queue: bool,
-    /// Whether it stands in the queue.
-    pub queued: bool,
+    /// What the repository has besides a plain merge.
+    pub ways: Ways,
+}
+
+/// What a repository has besides a plain merge, and how far a pull request is on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// GitHub merges by itself when everything is green.
+    pub auto: Way,
+    /// The base is merged to by a queue.
+    pub queue: Way,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Way {
+    /// The repository has it not.
+    #[default]
+    Absent,
+    /// It can be asked for.
+    Open,
+    /// It has been.
+    Taken,
 }
 
 /// What the configuration asks for.
@@ -71,7 +86,8 @@ pub fn halted(base: &str, checks: &Checks) -> Option<String> {
 }
 
 /// Decides.
-pub fn decide(one: &Candidate<'_>, terms: &Terms) -> Next {
+pub fn decide(one: &Candidate<'_>, terms: Terms) -> Next {
+    let Ways { auto, queue } = one.ways;
     let mut not = people(one, terms);
     if one.draft {
         not.push("it is a draft".to_owned());
@@ -88,14 +104,13 @@ pub fn decide(one: &Candidate<'_>, terms: &Terms) -> Next {
     // GitHub waits only for checks that the protection names.
     let waits = verdict == Verdict::Pending && one.checks.any_required();
     let checks = match verdict {
-        Verdict::Passed => None,
         Verdict::Failed => {
             let red: Vec<&str> = one.checks.red().iter().map(|check| check.name.as_str()).collect();
             Some(format!("CI is red: {}", red.join(", ")))
         }
         Verdict::Pending => Some("its checks have not come to their end".to_owned()),
         Verdict::None if terms.require_checks => Some("no check has reported on it".to_owned()),
-        Verdict::None => None,
+        Verdict::Passed | Verdict::None => None,
         Verdict::Unknown => {
             let why = one.checks.unknown.as_deref().unwrap_or("GitHub does not tell");
             Some(format!("its checks cannot be read: {why}"))
@@ -106,19 +121,21 @@ pub fn decide(one: &Candidate<'_>, terms: &Terms) -> Next {
         return Next::Not(not);
     }
     match checks {
-        _ if one.queued => Next::UnderWay("it is in the merge queue"),
-        Some(_) if waits && one.auto_on => Next::UnderWay("GitHub merges it when its checks are green"),
+        _ if queue == Way::Taken => Next::UnderWay("it is in the merge queue"),
+        Some(_) if waits && auto == Way::Taken => {
+            Next::UnderWay("GitHub merges it when its checks are green")
+        }
         // A queue runs the checks itself, and takes what waits for them as well.
-        Some(_) if waits && terms.auto && (one.queue || one.auto_allowed) => Next::Auto,
+        Some(_) if waits && terms.auto && (auto, queue) != (Way::Absent, Way::Absent) => Next::Auto,
         Some(why) => Next::Not(vec![why]),
-        None if one.queue => Next::Enqueue,
+        None if queue == Way::Open => Next::Enqueue,
         None if one.blocked => Next::Not(vec!["GitHub's own rules for its base hold it".to_owned()]),
         None => Next::Merge,
     }
 }
 
 /// What of the reviewers' word is missing or speaks against it.
-fn people(one: &Candidate<'_>, terms: &Terms) -> Vec<String> {
+fn people(one: &Candidate<'_>, terms: Terms) -> Vec<String> {
     let person = |by: &str| {
         let is = |remark: &&&Remark| remark.by().eq_ignore_ascii_case(by);
         let kind = one.remarks.iter().find(is).and_then(|remark| remark.author.as_ref());

@@ -75,7 +75,9 @@ impl Remark {
     pub fn print(&self) -> String {
         let edited = self.edit.as_ref().map(|edit| edit.at.to_rfc3339()).unwrap_or_default();
         let mut text = String::with_capacity(16);
-        for byte in &digest(&SHA256, format!("{}\n{edited}\n{}", self.key, self.body).as_bytes()).as_ref()[..8] {
+        for byte in
+            &digest(&SHA256, format!("{}\n{edited}\n{}", self.key, self.body).as_bytes()).as_ref()[..8]
+        {
             // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
@@ -233,7 +235,8 @@ impl Round<'_> {
         let mut parts = Vec::new();
         let asks = self.remarks.iter().filter(|remark| remark.asks()).count();
         if asks > 0 {
-            let mut by: Vec<&str> = self.remarks.iter().filter(|one| one.asks()).map(|one| one.by()).collect();
+            let mut by: Vec<&str> =
+                self.remarks.iter().filter(|one| one.asks()).map(|one| one.by()).collect();
             by.dedup();
             parts.push(format!("changes are asked for by {}", by.join(", ")));
         }
@@ -270,9 +273,6 @@ pub fn decide<'a>(known: &Rounds, standing: &Standing<'a>, bounds: &Bounds, now:
             names => Next::Wait(format!("CI is red, and so it is at the base: {}", names.join(", "))),
         };
     }
-    if !standing.ours {
-        return Next::Wait(format!("somebody else has pushed to its branch, which ends with {}", short(standing.head)));
-    }
     let last = new.iter().map(|remark| remark.updated_at.max(remark.at)).max();
     if let Some(last) = last.filter(|last| *last + bounds.quiet > now) {
         let wait = (last + bounds.quiet - now).num_seconds();
@@ -303,6 +303,17 @@ pub fn decide<'a>(known: &Rounds, standing: &Standing<'a>, bounds: &Bounds, now:
         heard.push(plain(conflict_key));
     }
     let next = Round { remarks: new, red, conflict, heard };
+    // Nobody will deal with what is left to a person, so nothing is to be answered.
+    let left = |heard: Vec<Heard>| {
+        heard.into_iter().map(|one| Heard { thread: None, look_again: false, ..one }).collect::<Vec<_>>()
+    };
+    if !standing.ours {
+        // What cq did not push it does not push over: the agent's next commit could go nowhere.
+        let end = short(standing.head);
+        let why =
+            format!("{}; a person looks: its branch ends with {end}, which cq did not push", next.why());
+        return Next::Person(why, left(next.heard));
+    }
     let (used, most, key) = if by_people {
         (known.review, bounds.review, "feedback.reviewRounds")
     } else {
@@ -310,9 +321,7 @@ pub fn decide<'a>(known: &Rounds, standing: &Standing<'a>, bounds: &Bounds, now:
     };
     if used >= most {
         let why = format!("{}; a person looks, after {used} of {most} rounds ({key})", next.why());
-        // Nobody will deal with it, so nothing is to be answered.
-        let heard = next.heard.into_iter().map(|heard| Heard { thread: None, look_again: false, ..heard });
-        return Next::Person(why, heard.collect());
+        return Next::Person(why, left(next.heard));
     }
     Next::Again(next)
 }

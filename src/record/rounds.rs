@@ -151,7 +151,14 @@ impl Record {
     pub fn remark(&mut self, by: &str, why: impl Into<String>, at: Timestamp) {
         if let Some(status) = self.status {
             let (by, why) = (by.to_owned(), why.into());
-            self.history.push(Transition { at, from: Some(status), to: status, by, why, extra: Extra::new() });
+            self.history.push(Transition {
+                at,
+                from: Some(status),
+                to: status,
+                by,
+                why,
+                extra: Extra::new(),
+            });
         }
     }
 }
@@ -164,14 +171,20 @@ mod tests {
     #[test]
     fn feedback_is_new_until_a_run_was_told() {
         let at = |second| Timestamp::UNIX_EPOCH + chrono::TimeDelta::seconds(second);
-        let said = |from, text: &str, second| Feedback { from, text: text.into(), at: at(second), extra: Extra::new() };
+        let said = |from, text: &str, second| Feedback {
+            from,
+            text: text.into(),
+            at: at(second),
+            extra: Extra::new(),
+        };
         let mut record = Record::new("o/r", 1, Issue::default());
         record.feedback = vec![
             said(FeedbackSource::Gate, "a", 1),
             said(FeedbackSource::Run, "ended", 5),
             said(FeedbackSource::Review, "b", 5),
         ];
-        let new = |record: &Record| record.new_feedback().iter().map(|one| one.text.clone()).collect::<Vec<_>>();
+        let new =
+            |record: &Record| record.new_feedback().iter().map(|one| one.text.clone()).collect::<Vec<_>>();
         assert_eq!(new(&record), ["a", "ended", "b"]);
         assert_eq!(record.feedback_count(), 2);
         // How many it was told of, when it began, what is new then.

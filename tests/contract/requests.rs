@@ -250,7 +250,8 @@ fn judge(description: &Description, schema: &Valid<Schema>, request: &Value) -> 
                 operation.name
             }
             None => {
-                let parts = path.split('/').map(|part| if part.parse::<u64>().is_ok() { "JOB" } else { part });
+                let parts =
+                    path.split('/').map(|part| if part.parse::<u64>().is_ok() { "JOB" } else { part });
                 let name = format!("{method} {}", parts.collect::<Vec<_>>().join("/"));
                 if UNDESCRIBED.contains(&&*name) && query.is_empty() && body.is_null() && wrong.is_empty() {
                     return Ok(name);

@@ -107,7 +107,8 @@ fn graphql_is_written_in_one_place() {
                 found.filter(|(at, _)| is_named(&text[at + kind.len()..])).count()
             })
             .sum();
-        let is_the_place = ["src/github/document.rs", "src/github/document/pulls.rs"].iter().any(|one| file.ends_with(one));
+        let is_the_place =
+            ["src/github/document.rs", "src/github/document/pulls.rs"].iter().any(|one| file.ends_with(one));
         assert_eq!(documents > 0, is_the_place, "{}: {documents}", file.display());
         let queries = text.match_indices(".query(").chain(text.match_indices(".mutate("));
         for (at, call) in queries {

@@ -32,7 +32,8 @@ fn not_merged(house: &House, status: i32, why: &str) {
 /// The bodies of the requests that merged, or tried to.
 fn merges(house: &House) -> Vec<Value> {
     let requests = house.lab.state()["requests"].clone();
-    let of_merge = |one: &&Value| one["method"] == "PUT" && one["target"].as_str().unwrap().ends_with("/merge");
+    let of_merge =
+        |one: &&Value| one["method"] == "PUT" && one["target"].as_str().unwrap().ends_with("/merge");
     requests.as_array().unwrap().iter().filter(of_merge).map(|one| one["body"].clone()).collect()
 }
 
@@ -51,7 +52,10 @@ fn what_is_approved_and_green_is_merged_with_the_commit_that_was_judged() {
     let dry = house.cq("pr").args(["--merge", "--dry-run"]).run().ends(0, "would merge #4 (issue #1)");
     assert_eq!((dry.record()["status"].as_str(), merges(&house).len()), (Some("pr-ready"), 0));
     let record = house.cq("pr").args(["--merge"]).run().quietly().record();
-    assert_eq!((&record["status"], &record["pull_request"]["state"]), (&json!("completed"), &json!("merged")));
+    assert_eq!(
+        (&record["status"], &record["pull_request"]["state"]),
+        (&json!("completed"), &json!("merged"))
+    );
     assert_eq!(merges(&house), [json!({"sha": end, "merge_method": "squash"})]);
     assert_ne!(house.lab.pulls()[0]["merged_at"], Value::Null);
     house.cq("pr").args(["--merge"]).run().quietly();
@@ -115,7 +119,9 @@ fn nothing_is_merged_that_nobody_has_seen() {
     let house = ready();
     let branch = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
     let moved = json!({"message": "Head branch was modified. Review and try the merge again."});
-    house.lab.break_with(&json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "status": 409, "body": moved}]));
+    house.lab.break_with(
+        &json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "status": 409, "body": moved}]),
+    );
     not_merged(&house, 0, "issue #1: not merged: its branch has moved; it is looked at again");
     let theirs = push_by_hand(&house, &branch, "more.txt", "more\n");
     check(&house, &theirs, "tests", Some("success"), None);
@@ -131,7 +137,11 @@ fn githubs_no_is_understood() {
             "body": {"message": message}}])
     };
     let house = ready();
-    house.lab.break_with(&answer("At least 1 approving review is required by reviewers with write access.", 405, 1));
+    house.lab.break_with(&answer(
+        "At least 1 approving review is required by reviewers with write access.",
+        405,
+        1,
+    ));
     not_merged(&house, 1, "issue #1: cannot merge #4: ");
     house.lab.break_with(&answer("Squash merges are not allowed on this repository.", 405, 1));
     not_merged(&house, 78, "acme/widgets does not merge by 'squash' (merge.method)");
@@ -141,7 +151,9 @@ fn githubs_no_is_understood() {
     not_merged(&house, 0, "issue #1: not merged: its base moves too fast");
     house.lab.break_with(&answer("Base branch was modified. Review and try the merge again.", 405, 1));
     // The answer is lost after the deed: it is looked for, and not done again.
-    house.lab.break_with(&json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "skip": 1, "after_effect": true}]));
+    house.lab.break_with(
+        &json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "skip": 1, "after_effect": true}]),
+    );
     let record = house.cq("pr").args(["--merge"]).run().good().record();
     assert_eq!(record["status"], "completed");
 }
@@ -192,7 +204,9 @@ fn a_base_with_a_queue_is_merged_to_by_the_queue() {
 #[test]
 fn one_merge_at_a_time() {
     let house = ready();
-    house.lab.break_with(&json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "pass": true, "delay_ms": 1500}]));
+    house.lab.break_with(
+        &json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "pass": true, "delay_ms": 1500}]),
+    );
     let children: Vec<_> = (0..2).map(|_| house.cq("pr").args(["--merge"]).start()).collect();
     for mut child in children {
         assert_eq!(child.wait().unwrap().code(), Some(0));

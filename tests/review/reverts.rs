@@ -17,7 +17,7 @@ fn merged() -> House {
 }
 
 fn log(house: &House) -> String {
-    let lines: String = (0..70).map(|line| format!("line {line}\n")).collect();
+    let lines = (0..70).map(|line| format!("line {line}\n")).collect::<Vec<_>>().concat();
     fs::write(house.place("ci.txt"), format!("{lines}the token is {TOKEN}\nit broke here\n")).unwrap();
     house.text_of("ci.txt")
 }
@@ -44,18 +44,34 @@ fn is_taken_back(house: &House, record: &Value) {
     let branch = pulls[1]["head"]["ref"].as_str().unwrap();
     let files = format!("http://x:{TOKEN}@{}/acme/widgets.git", house.lab.authority());
     house.git(&["fetch", "--quiet", &files, branch]);
-    assert_eq!(house.git(&["diff", "--name-status", "main", "FETCH_HEAD"]), "", "nothing is left of the change");
+    assert_eq!(
+        house.git(&["diff", "--name-status", "main", "FETCH_HEAD"]),
+        "",
+        "nothing is left of the change"
+    );
 
     let issue = house.lab.repository()["issues"][0].clone();
     assert_eq!((&issue["number"], &issue["state"]), (&json!(1), &json!("open")));
     let comments = comments(house);
     assert_eq!(comments.len(), 1, "{comments:#?}");
     let text = &comments[0];
-    assert!(text.starts_with(&format!("The change of #4 is taken back by #{number}.\n\nWhy: It breaks the login.")), "{text}");
-    assert!(text.contains("line 22\n") && text.contains("it broke here") && !text.contains("line 21\n"), "{text}");
+    assert!(
+        text.starts_with(&format!(
+            "The change of #4 is taken back by #{number}.\n\nWhy: It breaks the login."
+        )),
+        "{text}"
+    );
+    assert!(
+        text.contains("line 22\n") && text.contains("it broke here") && !text.contains("line 21\n"),
+        "{text}"
+    );
     assert!(!text.contains(TOKEN) && text.contains("the token is [redacted]"), "{text}");
 
-    assert_eq!((&record["status"], &record["revert"]["step"]), (&json!("queued"), &json!("done")), "{record:#}");
+    assert_eq!(
+        (&record["status"], &record["revert"]["step"]),
+        (&json!("queued"), &json!("done")),
+        "{record:#}"
+    );
     assert_eq!(record["revert"]["number"], json!(number));
     assert_eq!(record["claim"]["attempt"], 1);
     assert!(record.get("pull_request").is_none() && record.get("delivery").is_none(), "{record:#}");
@@ -95,13 +111,25 @@ fn an_archived_change_is_taken_back_by_cqs_own_hand() {
 #[test]
 fn a_revert_may_be_interrupted_anywhere() {
     for (own, faults) in [
-        (false, json!([{"method": "POST", "path": "/graphql", "skip": 1, "times": 4, "after_effect": true},
-            {"method": "GET", "path": "/repos/*/*/pulls", "skip": 1, "times": 4, "status": 502}])),
-        (true, json!([{"method": "POST", "path": "/repos/*/*/pulls", "times": 4, "after_effect": true},
-            {"method": "GET", "path": "/repos/*/*/pulls", "skip": 1, "times": 4, "status": 502}])),
-        (false, json!([{"method": "PATCH", "path": "/repos/*/*/issues/1", "times": 4, "after_effect": true}])),
-        (false, json!([{"method": "POST", "path": "/repos/*/*/issues/1/comments", "times": 4, "after_effect": true},
-            {"method": "GET", "path": "/repos/*/*/issues/1/comments", "skip": 1, "times": 4, "status": 502}])),
+        (
+            false,
+            json!([{"method": "POST", "path": "/graphql", "skip": 1, "times": 4, "after_effect": true},
+            {"method": "GET", "path": "/repos/*/*/pulls", "skip": 1, "times": 4, "status": 502}]),
+        ),
+        (
+            true,
+            json!([{"method": "POST", "path": "/repos/*/*/pulls", "times": 4, "after_effect": true},
+            {"method": "GET", "path": "/repos/*/*/pulls", "skip": 1, "times": 4, "status": 502}]),
+        ),
+        (
+            false,
+            json!([{"method": "PATCH", "path": "/repos/*/*/issues/1", "times": 4, "after_effect": true}]),
+        ),
+        (
+            false,
+            json!([{"method": "POST", "path": "/repos/*/*/issues/1/comments", "times": 4, "after_effect": true},
+            {"method": "GET", "path": "/repos/*/*/issues/1/comments", "skip": 1, "times": 4, "status": 502}]),
+        ),
     ] {
         let house = merged();
         rules(&house, &json!({"no_reverts": own}));

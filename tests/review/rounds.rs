@@ -55,15 +55,21 @@ fn an_agent_goes_on_with_its_session_until_reviewers_and_ci_are_content() {
 
     let third = head(&house);
     check(&house, &third, "lint", Some("success"), None);
-    let log: String = (0..90).map(|line| format!("2026-01-31T09:30:00.1234567Z step {line}\n")).collect();
+    let step = |line| format!("2026-01-31T09:30:00.1234567Z step {line}\n");
+    let log = (0..90).map(step).collect::<Vec<_>>().concat();
     let secret = crate::support::lab::TOKEN;
-    let log = format!("{log}2026-01-31T09:30:01.1234567Z the token is {secret}\n\
+    let log = format!(
+        "{log}2026-01-31T09:30:01.1234567Z the token is {secret}\n\
         2026-01-31T09:30:01.1234567Z ##[error]assertion failed: left == right\n\
-        2026-01-31T09:30:02.1234567Z Post job cleanup.\n");
+        2026-01-31T09:30:02.1234567Z Post job cleanup.\n"
+    );
     check(&house, &third, "tests", Some("failure"), Some(&log));
     house.shell(ROUND).run().quietly();
     let told = prompt(&house, 4);
-    assert!(told.contains(&format!("CI is red: the check 'tests' failed on {}:\nstep 42\n", &third[..10])), "{told}");
+    assert!(
+        told.contains(&format!("CI is red: the check 'tests' failed on {}:\nstep 42\n", &third[..10])),
+        "{told}"
+    );
     assert!(told.contains("##[error]assertion failed: left == right"), "{told}");
     assert!(!told.contains("Post job") && !told.contains("step 41") && !told.contains(secret), "{told}");
     assert!(told.contains("the token is [redacted]"), "{told}");
@@ -95,7 +101,11 @@ fn a_strangers_words_never_reach_the_agent() {
     // In the thread of somebody who may, and over the words of somebody who may.
     let ids = review(&house, "mia", "COMMENTED", "", &["A real wish.", "Another wish."]);
     house.lab.act("eve", PULL, &json!({"edit_line": {"id": ids[1], "body": format!("{lure} f")}}));
-    house.lab.call("POST", &format!("/repos/acme/widgets/pulls/{PULL}/comments/{}/replies", ids[0]), &json!({"body": "hm"}));
+    house.lab.call(
+        "POST",
+        &format!("/repos/acme/widgets/pulls/{PULL}/comments/{}/replies", ids[0]),
+        &json!({"body": "hm"}),
+    );
     house.shell(ROUND).run().quietly();
     let told = prompt(&house, 2);
     assert!(told.contains("A real wish.") && !told.contains("Another wish."), "{told}");
@@ -188,14 +198,25 @@ fn rounds_are_bounded_and_a_person_is_told_once() {
     for round in [true, false] {
         check(&house, &head(&house), "tests", Some("failure"), None);
         let said = house.shell(ROUND).run().good().stderr;
-        assert_eq!(said.contains("CI is red: tests; a person looks, after 1 of 1 rounds (feedback.ciRounds)"), !round, "{said}");
+        assert_eq!(
+            said.contains("CI is red: tests; a person looks, after 1 of 1 rounds (feedback.ciRounds)"),
+            !round,
+            "{said}"
+        );
         is_quiet(&house);
     }
     let record = house.record(1);
     let rounds = &record["rounds"];
-    assert_eq!((&rounds["review"], &rounds["ci"], &record["claim"]["attempt"]), (&json!(1), &json!(1), &json!(3)));
+    assert_eq!(
+        (&rounds["review"], &rounds["ci"], &record["claim"]["attempt"]),
+        (&json!(1), &json!(1), &json!(3))
+    );
     assert!(rounds["over"].as_str().unwrap().contains("feedback.ciRounds"), "{rounds:#}");
-    let told = record["history"].as_array().unwrap().iter().filter(|one| one["to"] == "pr-ready" && one["from"] == "pr-ready");
+    let told = record["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["to"] == "pr-ready" && one["from"] == "pr-ready");
     assert_eq!(told.count(), 2, "{record:#}");
     assert_eq!(record["pull_request"]["checks"], "failed");
     let answers = said_at_lines(&house).into_iter().filter(|(by, _)| by == "cq-bot").count();
@@ -208,7 +229,8 @@ fn a_red_gate_in_a_later_round_is_tried_again() {
     let house = opened();
     house.configure(|config| {
         config["queue"]["retryAttempts"] = json!(2);
-        config["qualityGates"] = json!([{"name": "twice", "command": ["sh", "-c", "test $(wc -l < src/work.txt) -ne 2"]}]);
+        config["qualityGates"] =
+            json!([{"name": "twice", "command": ["sh", "-c", "test $(wc -l < src/work.txt) -ne 2"]}]);
     });
     review(&house, "mia", "CHANGES_REQUESTED", "Again.", &[]);
     let ran = house.shell("cq-pr --sync | cq-spawn --wait | cq-gate").run().ends(1, "checks failed: twice");
@@ -250,8 +272,10 @@ fn an_agent_answers_for_its_own_work_alone() {
     let branch = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
     let theirs = push_by_hand(&house, &branch, "by-hand.txt", "mine\n");
     check(&house, &theirs, "tests", Some("failure"), None);
-    let ran = sync().ends(0, &format!("somebody else has pushed to its branch, which ends with {}", &theirs[..10]));
+    let why = format!("a person looks: its branch ends with {}, which cq did not push", &theirs[..10]);
+    let ran = sync().ends(0, &why);
     assert_eq!(ran.records(), Vec::<Value>::new());
+    assert!(!sync().good().stderr.contains("a person looks"), "it is said once");
     assert_eq!(house.record(1)["pull_request"]["head_sha"], json!(end), "what cq pushed is what it pushed");
 }
 
@@ -277,6 +301,33 @@ fn a_conflict_is_the_agents_to_resolve_with_the_base_at_hand() {
     assert_eq!(house.record(1)["rounds"]["review"], 1);
 }
 
+/// An agent that came to nothing in a later round leaves a pull request that people may merge all the same.
+#[test]
+fn a_failed_round_is_over_when_its_pull_request_is() {
+    for (end, expected) in [("merged", "completed"), ("closed", "failed")] {
+        let house = opened();
+        fs::write(house.place("script.json"), json!({"default": [{"exit": 1}]}).to_string()).unwrap();
+        house.configure(|config| config["queue"]["retryAttempts"] = json!(1));
+        review(&house, "mia", "CHANGES_REQUESTED", "In vain.", &[]);
+        house.shell("cq-pr --sync | cq-spawn --wait").run().good();
+        assert_eq!(house.status(1), "failed");
+        assert_eq!(house.cq("pr").args(["--sync"]).run().quietly().records(), Vec::<Value>::new());
+        if end == "merged" {
+            house.lab.merge(PULL);
+        } else {
+            house.lab.call(
+                "PATCH",
+                &format!("/repos/acme/widgets/pulls/{PULL}"),
+                &json!({"state": "closed"}),
+            );
+        }
+        let told = house.cq("pr").args(["--sync"]).run().quietly().records().len();
+        let record = house.record(1);
+        assert_eq!((told, &record["status"]), (usize::from(end == "merged"), &json!(expected)));
+        assert_eq!(record["pull_request"]["state"], end);
+    }
+}
+
 /// Its workspace was cleaned up meanwhile: a new one, with the branch as it is, and a prompt that tells all.
 #[test]
 fn an_agent_whose_workspace_is_gone_starts_afresh_on_its_branch() {
@@ -285,7 +336,10 @@ fn an_agent_whose_workspace_is_gone_starts_afresh_on_its_branch() {
     review(&house, "mia", "CHANGES_REQUESTED", "From the start.", &[]);
     house.shell(ROUND).run().quietly();
     let told = prompt(&house, 2);
-    assert!(told.contains("which an earlier attempt did not finish") && told.contains("From the start."), "{told}");
+    assert!(
+        told.contains("which an earlier attempt did not finish") && told.contains("From the start."),
+        "{told}"
+    );
     let whole = house.lab.call("GET", &format!("/repos/acme/widgets/pulls/{PULL}"), &Value::Null);
     assert_eq!(whole["commits"], 2);
 }

@@ -2,10 +2,10 @@
 //! [`check`]), then answered by selection ([`select`]) over what the store holds ([`things`], [`issues`],
 //! [`connection`]).
 
+use async_graphql_parser::types::OperationType;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
-use async_graphql_parser::types::OperationType;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -18,9 +18,10 @@ pub(super) async fn perform(lab: &Lab, plan: &Plan<'_>) -> Result<Result<Value, 
         return Ok(Err(refused("A mutation has a field")));
     };
     let known = |name: &str| plan.variables.get(name).cloned().unwrap_or(Value::Null);
-    let input = field.node.get_argument("input").map(|input| {
-        input.node.clone().into_const_with(|name| ConstValue::from_json(known(name.as_str())))
-    });
+    let input = field
+        .node
+        .get_argument("input")
+        .map(|input| input.node.clone().into_const_with(|name| ConstValue::from_json(known(name.as_str()))));
     let input = input.and_then(Result::ok).and_then(|input| input.into_json().ok()).unwrap_or_default();
     let name = field.node.name.node.to_string();
     let found = place(lab, input["pullRequestId"].as_str().unwrap_or_default());
@@ -48,7 +49,8 @@ fn refused(message: &str) -> Problem {
 fn place(lab: &Lab, id: &str) -> Option<(String, String, u64, Issue)> {
     let store = lab.store();
     store.repositories.iter().find_map(|one| {
-        let found = one.issues.values().find(|issue| issue.pull.is_some() && format!("PR_{}", issue.id) == id)?;
+        let found =
+            one.issues.values().find(|issue| issue.pull.is_some() && format!("PR_{}", issue.id) == id)?;
         Some((one.owner.clone(), one.name.clone(), found.number, found.clone()))
     })
 }
@@ -103,7 +105,11 @@ async fn revert(
     let pull = issue.pull.as_ref().ok_or_else(Failure::not_found)?;
     if lab.store().repository(owner, repo)?.rules.no_reverts {
         let message = "Field 'revertPullRequest' doesn't exist on type 'Mutation'".to_owned();
-        return Ok(Err(Problem::document("undefinedField", message, async_graphql_parser::Pos { line: 1, column: 1 })));
+        return Ok(Err(Problem::document(
+            "undefinedField",
+            message,
+            async_graphql_parser::Pos { line: 1, column: 1 },
+        )));
     }
     let Some(merged) = pull.merge_commit_sha.as_deref() else {
         return Ok(Err(refused("Pull request is not merged")));

@@ -42,7 +42,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 }
 
 /// A whole list, on one page.
-fn connection(kind: &str, nodes: Vec<Value>) -> Value {
+fn connection(kind: &str, nodes: &[Value]) -> Value {
     json!({
         "__typename": kind, "totalCount": nodes.len(), "nodes": nodes,
         "pageInfo": {"__typename": "PageInfo", "hasNextPage": false, "hasPreviousPage": false,
@@ -100,14 +100,16 @@ impl<'a> World<'a> {
                 let on = json!({"__typename": "AutoMergeRequest", "enabledAt": issue.updated_at});
                 tree(if pull.talk.auto_merge && open { on } else { Value::Null })
             }
-            "mergeCommit" => tree(pull.merge_commit_sha.as_deref().map_or(Value::Null, |sha| self.commit(repository, sha))),
+            "mergeCommit" => {
+                tree(pull.merge_commit_sha.as_deref().map_or(Value::Null, |sha| self.commit(repository, sha)))
+            }
             "reviews" => {
                 let drawn = pull.reviews.iter().map(|review| self.review(repository, review));
-                tree(connection("PullRequestReviewConnection", drawn.collect()))
+                tree(connection("PullRequestReviewConnection", &drawn.collect::<Vec<_>>()))
             }
             "reviewThreads" => {
                 let drawn = pull.talk.threads.iter().enumerate().map(|(at, one)| thread(issue, at, one));
-                tree(connection("PullRequestReviewThreadConnection", drawn.collect()))
+                tree(connection("PullRequestReviewThreadConnection", &drawn.collect::<Vec<_>>()))
             }
             "statusCheckRollup" => tree(self.rollup(repository, head)),
             "baseRef" => tree(json!({
@@ -129,13 +131,17 @@ impl<'a> World<'a> {
 
     /// Nothing where nobody has said anything.
     fn rollup(&self, repository: &Repository, sha: &str) -> Value {
-        let runs: Vec<Value> =
-            repository.checks.iter().filter(|one| one.sha == sha).map(|one| self.check(repository, one)).collect();
+        let runs: Vec<Value> = repository
+            .checks
+            .iter()
+            .filter(|one| one.sha == sha)
+            .map(|one| self.check(repository, one))
+            .collect();
         if runs.is_empty() {
             return Value::Null;
         }
         json!({"__typename": "StatusCheckRollup", "id": format!("SCR_{sha}"),
-            "contexts": connection("StatusCheckRollupContextConnection", runs)})
+            "contexts": connection("StatusCheckRollupContextConnection", &runs)})
     }
 
     /// A check run. One with a log is a job of GitHub's own CI.
@@ -143,12 +149,12 @@ impl<'a> World<'a> {
         let done = check.conclusion.is_some();
         let app = if check.log.is_some() { "github-actions" } else { "some-ci" };
         let details = format!("{}/{}/actions/runs/1/job/{}", self.lab.base, repository.full_name(), check.id);
-        let annotation = json!({
+        let annotations = [json!({
             "__typename": "CheckAnnotation", "annotationLevel": "FAILURE", "message": "it is wrong here",
             "path": "src/widget.txt", "title": null,
             "location": {"__typename": "CheckAnnotationSpan",
                 "start": {"__typename": "CheckAnnotationPosition", "line": 1}},
-        });
+        })];
         let failed = check.conclusion.as_deref() == Some("failure");
         json!({
             "__typename": "CheckRun", "id": format!("CR_{}", check.id), "name": check.name,
@@ -159,7 +165,7 @@ impl<'a> World<'a> {
             "isRequired": repository.rules.required.contains(&check.name),
             "checkSuite": {"__typename": "CheckSuite", "id": format!("CS_{}", check.id),
                 "app": {"__typename": "App", "id": format!("A_{app}"), "slug": app}},
-            "annotations": connection("CheckAnnotationConnection", if failed { vec![annotation] } else { Vec::new() }),
+            "annotations": connection("CheckAnnotationConnection", &annotations[..usize::from(failed)]),
         })
     }
 
@@ -185,10 +191,10 @@ fn thread(issue: &Issue, at: usize, thread: &Thread) -> Value {
             "createdAt": comment.at, "updatedAt": edit.map_or(comment.at, |edit| edit.at),
         })
     };
-    let comments = thread.comments.iter().map(comment).collect();
+    let comments: Vec<Value> = thread.comments.iter().map(comment).collect();
     json!({
         "__typename": "PullRequestReviewThread", "id": format!("PRRT_{}_{at}", issue.id),
         "isResolved": thread.resolved, "path": thread.path, "line": thread.line,
-        "comments": connection("PullRequestReviewCommentConnection", comments),
+        "comments": connection("PullRequestReviewCommentConnection", &comments),
     })
 }

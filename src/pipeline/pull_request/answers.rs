@@ -40,8 +40,8 @@ pub(super) fn give(session: &Session, client: &Client, record: &Record, head: &s
     if !waiting.is_empty() {
         let now = session.clock.now();
         record = claims::update(&session.state, record.claimed()?, record.number, |record| {
-            let heard = record.rounds.iter_mut().flat_map(|rounds| &mut rounds.heard);
-            heard.filter(|one| waiting.contains(one)).for_each(|one| one.answered_at = Some(now));
+            let known = record.rounds.iter_mut().flat_map(|rounds| &mut rounds.heard);
+            known.filter(|one| waiting.contains(one)).for_each(|one| one.answered_at = Some(now));
             Ok(())
         })?;
     }
@@ -59,12 +59,13 @@ fn tolerate(session: &Session, result: Result<()>) -> Result<()> {
 }
 
 /// Honest about what was done: that a commit came after the comment is all that cq knows.
-fn words(session: &Session, record: &Record, heard: &Heard, head: &str) -> String {
-    if heard.head != head {
+fn words(session: &Session, record: &Record, one: &Heard, head: &str) -> String {
+    if one.head != head {
         return format!("The agent has been back since: the branch ends with {} now.", short(head));
     }
     let said = record.run.as_ref().and_then(|run| run.summary.as_deref()).unwrap_or("nothing");
-    let said = session.redactor().redact(&sanitize::lines(said)).replace('@', "@\u{2060}").replace("<!--", "<! --");
+    let said =
+        session.redactor().redact(&sanitize::lines(said)).replace('@', "@\u{2060}").replace("<!--", "<! --");
     let said = sanitize::clip(&said, LONGEST);
     let quoted: Vec<String> = said.lines().map(|line| format!("> {line}")).collect();
     format!("The agent has looked at this and changed nothing. It says:\n\n{}", quoted.join("\n"))

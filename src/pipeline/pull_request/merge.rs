@@ -111,12 +111,9 @@ fn judge(session: &Session, client: &Client, record: &Record, now: &Progress) ->
         checks: &now.checks,
         remarks: &remarks,
         approvals_wanted: now.approvals_wanted,
-        auto_allowed: now.auto_allowed,
-        auto_on: now.auto_on,
-        queue: now.queue,
-        queued: now.queued,
+        ways: now.ways,
     };
-    Ok(merge::decide(&candidate, &session.loaded.config.merge.terms()))
+    Ok(merge::decide(&candidate, session.loaded.config.merge.terms()))
 }
 
 /// Does it, in the name of a claim that is still held.
@@ -162,7 +159,9 @@ fn act(
         Err(error) => match merges::meaning(&error) {
             Some(Refused::BaseMoved) => Ok(Done::Again),
             Some(Refused::HeadMoved) => {
-                session.note(&format!("issue #{number}: not merged: its branch has moved; it is looked at again"));
+                session.note(&format!(
+                    "issue #{number}: not merged: its branch has moved; it is looked at again"
+                ));
                 Ok(Done::Yes)
             }
             Some(Refused::Method) => Err(Error::new(
@@ -170,7 +169,9 @@ fn act(
                 format!("{repo} does not merge by '{}' (merge.method)", method.name()),
             )
             .hint("choose another of merge, squash and rebase")),
-            Some(Refused::NotNow) | None => Err(error.context(format!("issue #{number}: cannot merge #{pull}"))),
+            Some(Refused::NotNow) | None => {
+                Err(error.context(format!("issue #{number}: cannot merge #{pull}")))
+            }
         },
     }
 }

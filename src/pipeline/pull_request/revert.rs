@@ -3,6 +3,7 @@
 //! As with a delivery each step is written down before it is begun, looks before it acts, and is harmless to repeat.
 //! GitHub makes the pull request itself where it can; else cq's own git makes the commit.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,9 +15,7 @@ use crate::git::Identity;
 use crate::github::pulls::{self, Proposal};
 use crate::github::reviews::{self, Progress};
 use crate::github::{Client, comments, issues, merges};
-use crate::record::{
-    Extra, Feedback, FeedbackSource, PullRequest, Record, Revert, RevertStep, Status,
-};
+use crate::record::{Extra, Feedback, FeedbackSource, PullRequest, Record, Revert, RevertStep, Status};
 use crate::sanitize;
 use crate::session::Session;
 use crate::state::Change;
@@ -71,7 +70,7 @@ pub fn revert(session: &Session, wish: &Wish) -> Result<Tally> {
     session.needs_token("open a pull request")?;
     let log = wish.log.as_deref().map(|log| end_of(session, log)).transpose()?;
     let reverting = Reverting { session, client: session.github()? };
-    let record = reverting.run(record, wish, log)?;
+    let record = reverting.run(&record, wish, log)?;
     output.record(&record)?;
     output.finish()?;
     Ok(Tally::default())
@@ -118,8 +117,8 @@ fn end_of(session: &Session, log: &Path) -> Result<String> {
 
 impl Reverting<'_> {
     /// Goes on from wherever an earlier command was interrupted.
-    fn run(&self, record: Record, wish: &Wish, log: Option<String>) -> Result<Record> {
-        let of = merged(&record)?.number;
+    fn run(&self, record: &Record, wish: &Wish, log: Option<String>) -> Result<Record> {
+        let of = merged(record)?.number;
         let known = record.revert.clone().filter(|revert| revert.of == of);
         let reason = self.session.redactor().redact(wish.reason.trim()).into_owned();
         let revert = known.unwrap_or_else(|| Revert {
@@ -133,7 +132,7 @@ impl Reverting<'_> {
             url: None,
             extra: Extra::new(),
         });
-        let mut record = self.begin(&record, revert)?;
+        let mut record = self.begin(record, revert)?;
         if step(&record) == RevertStep::Open {
             record = self.open(&record)?;
         }
@@ -239,10 +238,14 @@ impl Reverting<'_> {
             session.clock.now(),
         )?;
         let by_a_person = |why: &str| {
-            let message = format!("issue #{}: #{} cannot be taken back: {why}", record.number, now.pull_request.number);
+            let message =
+                format!("issue #{}: #{} cannot be taken back: {why}", record.number, now.pull_request.number);
             Error::new(Kind::Failed, message).hint("take it back by hand, and run this again: its pull request is adopted if its text has the marker of this one")
         };
-        let merged = now.merge_commit.as_deref().ok_or_else(|| by_a_person("GitHub does not say by which commit it was merged"))?;
+        let merged = now
+            .merge_commit
+            .as_deref()
+            .ok_or_else(|| by_a_person("GitHub does not say by which commit it was merged"))?;
         if private.resolve(merged)?.is_none() {
             return Err(by_a_person("the base does not have the commit it was merged by"));
         }
@@ -268,13 +271,12 @@ impl Reverting<'_> {
         renew()?;
         issues::reopen(client, repo, number)?;
         let by = revert.number.map_or_else(String::new, |number| format!(" by #{number}"));
-        let mut text =
-            format!("The change of #{} is taken back{by}.\n\nWhy: {}", revert.of, revert.reason);
+        let mut text = format!("The change of #{} is taken back{by}.\n\nWhy: {}", revert.of, revert.reason);
         if let Some(log) = &revert.log {
             let log = log.replace("<!--", "<! --");
             let longest = log.split(|c| c != '`').map(str::len).max().unwrap_or_default();
             let fence = "`".repeat(longest.max(2) + 1);
-            text.push_str(&format!("\n\nThe end of the log:\n\n{fence}text\n{log}\n{fence}"));
+            let _ = write!(text, "\n\nThe end of the log:\n\n{fence}text\n{log}\n{fence}");
         }
         comments::once(client, (repo, number), &marker(record, revert.of), &text, renew).map(drop)
     }
@@ -313,7 +315,9 @@ fn marker(record: &Record, of: u64) -> String {
 
 /// What the agent is told.
 fn told(revert: &Revert) -> String {
-    let by = revert.number.map_or_else(String::new, |number| format!(", by pull request #{number}, which may not be merged yet"));
+    let by = revert.number.map_or_else(String::new, |number| {
+        format!(", by pull request #{number}, which may not be merged yet")
+    });
     let mut text = format!(
         "Pull request #{} for this issue was merged, and is taken back{by}. Why: {}\n\
          Do the work again, without that fault. Where your branch still has the old change, begin by taking it back \
@@ -321,7 +325,7 @@ fn told(revert: &Revert) -> String {
         revert.of, revert.reason
     );
     if let Some(log) = &revert.log {
-        text.push_str(&format!("\n\nThe end of the log:\n{log}"));
+        let _ = write!(text, "\n\nThe end of the log:\n{log}");
     }
     text
 }

@@ -25,7 +25,11 @@ struct Looking<'a> {
 /// Looks at the pull requests of these issues, or of all that wait for people.
 pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
-    let wanted = waiting(session, numbers)?;
+    let wanted = open(session, numbers, |record| {
+        let known = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
+        // A round that failed is for a person, who may merge or close the pull request all the same.
+        waits(record) || (record.status == Some(Status::Failed) && known)
+    })?;
     let mut output = session.records();
     if wanted.is_empty() {
         output.finish()?;
@@ -38,11 +42,20 @@ pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> 
     Ok(tally)
 }
 
+fn waits(record: &Record) -> bool {
+    record.status == Some(Status::PrReady)
+}
+
 /// The records whose pull requests wait for people.
 pub(super) fn waiting(session: &Session, numbers: &[u64]) -> Result<Vec<Record>> {
+    open(session, numbers, waits)
+}
+
+/// The records with a pull request, of these issues if there are any.
+fn open(session: &Session, numbers: &[u64], wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>> {
     let mut records = session.state.in_flight(|error| session.complain(&error))?;
     records.retain(|record| {
-        record.status == Some(Status::PrReady)
+        wanted(record)
             && record.pull_request.is_some()
             && (numbers.is_empty() || numbers.contains(&record.number))
     });
@@ -56,7 +69,13 @@ impl Looking<'_> {
         if now.pull_request.state != "open" {
             return self.is_over(record, &now.pull_request, output);
         }
+        if !waits(record) {
+            return Ok(());
+        }
         let session = self.session;
+        if let Some(why) = &now.checks.unknown {
+            session.detail(&format!("issue #{}: its checks cannot be read: {why}", record.number));
+        }
         let permissions = reviews::permissions(&self.client, &record.repo, &now.remarks)?;
         let policy = session.loaded.config.policy();
         let remarks = review::vouched(&now.remarks, &permissions, &policy, comments::is_ours);
@@ -101,9 +120,11 @@ impl Looking<'_> {
             session.note(&format!("would note that #{} is {}", now.number, now.state));
             return output.record(record);
         }
-        let _lock = session.state.hold(record.instance())?;
+        // The instance of a failed record may be somebody else's by now.
+        let _lock = waits(record).then(|| session.state.hold(record.instance())).transpose()?;
         let updated = note_end(session, record, &now.state)?;
-        output.record(&updated)
+        // One that had failed stays so where its pull request was closed: nobody has anything to do with that.
+        if updated.status == record.status { Ok(()) } else { output.record(&updated) }
     }
 
     /// How it stands, for whoever reads the record; passed on where it has become a draft, or is none any more.
@@ -134,12 +155,12 @@ impl Looking<'_> {
         wanted: &Record,
         change: impl FnOnce(&mut Record) -> Result<()>,
     ) -> Result<Option<Record>> {
-        let mut waits = false;
+        let mut is_same = false;
         let updated = claims::update(&self.session.state, wanted.claimed()?, wanted.number, |record| {
-            waits = record.status == Some(Status::PrReady) && record.rounds == wanted.rounds;
-            if waits { change(record) } else { Ok(()) }
+            is_same = waits(record) && record.rounds == wanted.rounds;
+            if is_same { change(record) } else { Ok(()) }
         })?;
-        Ok(waits.then_some(updated))
+        Ok(is_same.then_some(updated))
     }
 
     /// All rounds are used up: a person has to see to it, which is said once.
@@ -242,7 +263,9 @@ pub(super) fn note_end(session: &Session, record: &Record, state: &str) -> Resul
             why = format!("pull request #{} was {state}", pull.number);
         }
         match to {
-            Some(to) if record.status == Some(Status::PrReady) => {
+            Some(to)
+                if waits(record) || (to == Status::Completed && record.status == Some(Status::Failed)) =>
+            {
                 record.transition(to, session.command, why, session.clock.now())
             }
             _ => Ok(()),

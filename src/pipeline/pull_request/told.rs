@@ -127,7 +127,10 @@ mod tests {
         };
         let line = |line| Place::Line { path: "src/a b.rs".into(), line, thread: 1, resolved: false };
         let cases = [
-            (remark(line(Some(7)), "Rename <!-- and push --> it"), "mia says of src/a b.rs, line 7, on 1970-01-01T00:00:00Z:\nRename  it"),
+            (
+                remark(line(Some(7)), "Rename <!-- and push --> it"),
+                "mia says of src/a b.rs, line 7, on 1970-01-01T00:00:00Z:\nRename  it",
+            ),
             (remark(line(None), "x"), "mia says of src/a b.rs, on 1970-01-01T00:00:00Z:\nx"),
             (
                 remark(Place::Review(Vote::ChangesRequested), " "),

@@ -42,10 +42,7 @@ struct Setting {
     conflicts: Option<bool>,
     blocked: bool,
     approvals_wanted: u32,
-    auto_allowed: bool,
-    auto_on: bool,
-    queue: bool,
-    queued: bool,
+    ways: Ways,
 }
 
 fn setting() -> Setting {
@@ -58,10 +55,7 @@ fn setting() -> Setting {
         conflicts: Some(false),
         blocked: false,
         approvals_wanted: 0,
-        auto_allowed: false,
-        auto_on: false,
-        queue: false,
-        queued: false,
+        ways: Ways::default(),
     }
 }
 
@@ -78,12 +72,9 @@ impl Setting {
             checks: &self.checks,
             remarks: &remarks,
             approvals_wanted: self.approvals_wanted,
-            auto_allowed: self.auto_allowed,
-            auto_on: self.auto_on,
-            queue: self.queue,
-            queued: self.queued,
+            ways: self.ways,
         };
-        match decide(&candidate, &self.terms) {
+        match decide(&candidate, self.terms) {
             Next::Merge => "merge".to_owned(),
             Next::Enqueue => "enqueue".to_owned(),
             Next::Auto => "auto".to_owned(),
@@ -103,30 +94,78 @@ fn everything_has_to_hold() {
     let cases: Vec<(&str, Change<'_>, &str)> = vec![
         ("all holds", &|_| {}, "merge"),
         ("nobody", &|s| s.remarks.clear(), "0 of 1 people have approved head"),
-        ("of an older commit", &|s| s.remarks = vec![review("mia", Vote::Approved, "old")], "0 of 1 people have approved head"),
-        ("its author", &|s| s.remarks = vec![review("CQ-bot", Vote::Approved, "head")], "0 of 1 people have approved head"),
-        ("a bot", &|s| s.remarks = vec![review("a[bot]", Vote::Approved, "head")], "0 of 1 people have approved head"),
-        ("taken back", &|s| s.remarks.push(review("mia", Vote::Void, "head")), "0 of 1 people have approved head"),
-        ("one against it", &|s| s.remarks.push(review("max", Vote::ChangesRequested, "old")), "changes are asked for by max"),
+        (
+            "of an older commit",
+            &|s| s.remarks = vec![review("mia", Vote::Approved, "old")],
+            "0 of 1 people have approved head",
+        ),
+        (
+            "its author",
+            &|s| s.remarks = vec![review("CQ-bot", Vote::Approved, "head")],
+            "0 of 1 people have approved head",
+        ),
+        (
+            "a bot",
+            &|s| s.remarks = vec![review("a[bot]", Vote::Approved, "head")],
+            "0 of 1 people have approved head",
+        ),
+        (
+            "taken back",
+            &|s| s.remarks.push(review("mia", Vote::Void, "head")),
+            "0 of 1 people have approved head",
+        ),
+        (
+            "one against it",
+            &|s| s.remarks.push(review("max", Vote::ChangesRequested, "old")),
+            "changes are asked for by max",
+        ),
         ("the base wants two", &|s| s.approvals_wanted = 2, "1 of 2 people have approved head"),
         ("nobody is asked", &|s| (s.remarks, s.terms.approvals) = (vec![], 0), "merge"),
-        ("moved", &|s| (s.head, s.remarks) = ("new", vec![review("mia", Vote::Approved, "new")]), "its branch ends with new, which cq did not push"),
+        (
+            "moved",
+            &|s| (s.head, s.remarks) = ("new", vec![review("mia", Vote::Approved, "new")]),
+            "its branch ends with new, which cq did not push",
+        ),
         ("a draft", &|s| s.draft = true, "it is a draft"),
         ("a conflict", &|s| s.conflicts = Some(true), "it conflicts with its base"),
         ("not known", &|s| s.conflicts = None, "GitHub has not found out whether it can be merged"),
         ("GitHub's rules", &|s| s.blocked = true, "GitHub's own rules for its base hold it"),
         ("red", &|s| s.checks = checks(&[("t", Light::Red)], &[]), "CI is red: t"),
-        ("at work", &|s| s.checks = checks(&[("t", Light::Amber)], &[]), "its checks have not come to their end"),
+        (
+            "at work",
+            &|s| s.checks = checks(&[("t", Light::Amber)], &[]),
+            "its checks have not come to their end",
+        ),
         ("none", &|s| s.checks = checks(&[], &[]), "no check has reported on it"),
-        ("none, and none wanted", &|s| (s.checks, s.terms.require_checks) = (checks(&[], &[]), false), "merge"),
+        (
+            "none, and none wanted",
+            &|s| (s.checks, s.terms.require_checks) = (checks(&[], &[]), false),
+            "merge",
+        ),
         ("hidden", &|s| s.checks.unknown = Some("403".into()), "its checks cannot be read: 403"),
-        ("auto", &|s| (s.checks, s.auto_allowed) = (amber(), true), "auto"),
-        ("auto without required checks", &|s| (s.checks, s.auto_allowed) = (checks(&[("t", Light::Amber)], &[]), true), "its checks have not come to their end"),
-        ("auto, not wanted", &|s| (s.checks, s.auto_allowed, s.terms.auto) = (amber(), true, false), "its checks have not come to their end"),
-        ("auto, on already", &|s| (s.checks, s.auto_allowed, s.auto_on) = (amber(), true, true), "under way: GitHub merges it when its checks are green"),
-        ("auto, not approved", &|s| (s.checks, s.auto_allowed, s.remarks) = (amber(), true, vec![]), "0 of 1 people have approved head; its checks have not come to their end"),
-        ("a queue", &|s| (s.queue, s.blocked) = (true, true), "enqueue"),
-        ("in the queue", &|s| (s.queue, s.queued) = (true, true), "under way: it is in the merge queue"),
+        ("auto", &|s| (s.checks, s.ways.auto) = (amber(), Way::Open), "auto"),
+        (
+            "auto without required checks",
+            &|s| (s.checks, s.ways.auto) = (checks(&[("t", Light::Amber)], &[]), Way::Open),
+            "its checks have not come to their end",
+        ),
+        (
+            "auto, not wanted",
+            &|s| (s.checks, s.ways.auto, s.terms.auto) = (amber(), Way::Open, false),
+            "its checks have not come to their end",
+        ),
+        (
+            "auto, on already",
+            &|s| (s.checks, s.ways.auto) = (amber(), Way::Taken),
+            "under way: GitHub merges it when its checks are green",
+        ),
+        (
+            "auto, not approved",
+            &|s| (s.checks, s.ways.auto, s.remarks) = (amber(), Way::Open, vec![]),
+            "0 of 1 people have approved head; its checks have not come to their end",
+        ),
+        ("a queue", &|s| (s.ways.queue, s.blocked) = (Way::Open, true), "enqueue"),
+        ("in the queue", &|s| s.ways.queue = Way::Taken, "under way: it is in the merge queue"),
         (
             "several",
             &|s| (s.draft, s.checks, s.remarks) = (true, checks(&[("t", Light::Red)], &[]), vec![]),
@@ -143,7 +182,8 @@ fn everything_has_to_hold() {
 #[test]
 fn a_red_base_halts() {
     assert_eq!(halted("main", &checks(&[("t", Light::Red)], &[])).as_deref(), Some("'main' is red: t"));
-    for fine in [checks(&[], &[]), checks(&[("t", Light::Amber)], &[]), checks(&[("t", Light::Red)], &["u"])] {
+    for fine in [checks(&[], &[]), checks(&[("t", Light::Amber)], &[]), checks(&[("t", Light::Red)], &["u"])]
+    {
         assert_eq!(halted("main", &fine), None, "{fine:?}");
     }
 }

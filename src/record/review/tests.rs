@@ -78,8 +78,9 @@ fn a_fingerprint_changes_with_the_words_alone() {
 
 #[test]
 fn the_last_vote_of_each_counts() {
+    type Said<'a> = &'a [(&'a str, Vote)];
     use Vote::{Approved, ChangesRequested, Commented, Void};
-    let cases: [(&[(&str, Vote)], Option<&str>); 8] = [
+    let cases: [(Said<'_>, Option<&str>); 8] = [
         (&[], None),
         (&[("mia", Commented)], None),
         (&[("mia", Approved)], Some("approved")),
@@ -112,7 +113,14 @@ struct Setting {
 
 fn setting() -> Setting {
     let (checks, base_checks) = (Checks::default(), Checks::default());
-    Setting { remarks: vec![], checks, base_checks, ours: true, conflicts: Some(false), rounds: Rounds::default() }
+    Setting {
+        remarks: vec![],
+        checks,
+        base_checks,
+        ours: true,
+        conflicts: Some(false),
+        rounds: Rounds::default(),
+    }
 }
 
 fn red(name: &str) -> Checks {
@@ -178,7 +186,7 @@ fn what_is_asked_decides_what_follows() {
         (
             "somebody else's end",
             &|s| (s.ours, s.checks) = (false, red("t")),
-            "wait: somebody else has pushed to its branch, which ends with head",
+            "person: CI is red: t; a person looks: its branch ends with head, which cq did not push",
         ),
         (
             "all at once",
@@ -201,7 +209,11 @@ fn what_is_asked_decides_what_follows() {
             &|s| (s.checks, s.rounds.ci) = (red("t"), 2),
             "person: CI is red: t; a person looks, after 2 of 2 rounds (feedback.ciRounds)",
         ),
-        ("those of CI alone", &|s| (s.conflicts, s.rounds.ci) = (Some(true), 2), "again: it conflicts with its base"),
+        (
+            "those of CI alone",
+            &|s| (s.conflicts, s.rounds.ci) = (Some(true), 2),
+            "again: it conflicts with its base",
+        ),
     ];
     for (name, change, expected) in cases {
         let mut setting = setting();
@@ -224,7 +236,8 @@ fn what_is_talked_goes_along_and_what_was_left_is_not_answered() {
     setting.remarks.push(remark("l", "mia", line(false), "no", 2));
     setting.remarks.push(remark("r", "mia", Place::Review(Vote::ChangesRequested), "", 3));
     let (_, heard) = setting.next();
-    let told: Vec<_> = heard.iter().map(|one| (one.key.as_str(), one.thread, one.look_again, one.round)).collect();
+    let told: Vec<_> =
+        heard.iter().map(|one| (one.key.as_str(), one.thread, one.look_again, one.round)).collect();
     assert_eq!(told, [("t", None, false, 1), ("l", Some(7), false, 1), ("r", None, true, 1)]);
     setting.rounds.review = 3;
     let (_, heard) = setting.next();
