@@ -97,6 +97,18 @@ pub fn marked(client: &Client, repo: &str, marker: &str) -> Result<Option<PullRe
     found.map(from_json).transpose()
 }
 
+/// What a pull request says. Never from the cache.
+pub fn body(client: &Client, repo: &str, number: u64) -> Result<String> {
+    let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?;
+    Ok(answer.body["body"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Lets a pull request say something else.
+pub fn rewrite(client: &Client, repo: &str, number: u64, body: &str) -> Result<()> {
+    let url = client.address(&format!("repos/{repo}/pulls/{number}"), &[])?;
+    client.write("PATCH", &url, Some(&json!({ "body": body })), &Repeat::Harmless).map(drop)
+}
+
 /// What stands in the way of a pull request, by GitHub's own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {

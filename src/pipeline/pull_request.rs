@@ -11,6 +11,7 @@ use crate::record::{GateVerdict, Record, Status};
 use crate::session::Session;
 
 mod answers;
+mod body;
 mod delivery;
 mod merge;
 mod proposal;
@@ -56,7 +57,7 @@ fn one(session: &Session, dry_run: bool, wanted: &Record) -> Result<Option<Deliv
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
     refuse_unfit(session, &record, &private, &head)?;
-    let proposal = proposal::of(session, &record, &private, &head)?;
+    let proposal = body::sealed(proposal::of(session, &record, &private, &head)?);
     if dry_run {
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some((record, None)));

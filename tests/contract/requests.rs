@@ -14,7 +14,7 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 40] = [
+const OPERATIONS: [&str; 41] = [
     "DELETE /installation/token",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
@@ -37,6 +37,7 @@ const OPERATIONS: [&str; 40] = [
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/comments",
     "GET /user",
     "PATCH /repos/{owner}/{repo}/issues/{issue_number}",
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
     "POST /app/installations/{installation_id}/access_tokens",
     "POST /graphql AutoMerge",
     "POST /graphql Blockers",

@@ -328,6 +328,24 @@ fn a_failed_round_is_over_when_its_pull_request_is() {
     }
 }
 
+/// What a pull request says was checked is what is there, and nobody's words are written over.
+#[test]
+fn the_text_of_a_pull_request_keeps_up_unless_somebody_wrote_in_it() {
+    let house = opened();
+    let tree = || house.record(1)["gates"]["tree"].as_str().unwrap().to_owned();
+    let text = || pull(&house)["body"].as_str().unwrap().to_owned();
+    let first = tree();
+    assert!(text().contains(&first), "{}", text());
+    review(&house, "mia", "CHANGES_REQUESTED", "Again.", &[]);
+    house.shell(ROUND).run().quietly();
+    assert!(text().contains(&tree()) && !text().contains(&first), "{}", text());
+    let theirs = format!("{}\n\nSeen by mia.", text());
+    house.lab.act("mia", PULL, &json!({"edit_body": theirs}));
+    review(&house, "mia", "CHANGES_REQUESTED", "And again.", &[]);
+    house.shell(ROUND).run().ends(0, "pull request #4: somebody has written in its text");
+    assert_eq!(text(), theirs);
+}
+
 /// Its workspace was cleaned up meanwhile: a new one, with the branch as it is, and a prompt that tells all.
 #[test]
 fn an_agent_whose_workspace_is_gone_starts_afresh_on_its_branch() {

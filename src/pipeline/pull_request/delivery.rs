@@ -1,7 +1,7 @@
 //! The steps of a delivery: push, open, dress. Each is written down before it is begun, looks before it acts, and is
 //! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
 
-use super::answers;
+use super::{answers, body};
 use crate::claims;
 use crate::error::{Error, Kind, Result};
 use crate::git::{PrivateGit, Repository};
@@ -38,6 +38,7 @@ impl Delivering<'_> {
             _ => self.open(&self.push(&record)?)?,
         };
         let refused = self.dress(&record, &found)?;
+        body::refresh(self.session, &self.client, &record, &self.proposal.body)?;
         let record = answers::give(self.session, &self.client, &record, &self.head)?;
         Ok((self.finish(&record, &found)?, refused))
     }
