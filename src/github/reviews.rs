@@ -82,7 +82,11 @@ fn read(pull: &Value, auto_allowed: bool, hidden: Option<String>) -> Option<Prog
         review: None,
         extra: Extra::new(),
     };
-    let of_base = &base["target"]["statusCheckRollup"];
+    let checks = checks::of(&pull["statusCheckRollup"], required.clone(), hidden.clone());
+    // Rulesets name theirs only at the checks of a pull request.
+    let named = checks.seen.iter().filter(|check| check.required).map(|check| check.name.clone());
+    let required = required.into_iter().chain(named).collect();
+    let base_checks = checks::of(&base["target"]["statusCheckRollup"], required, hidden);
     Some(Progress {
         id: text(&pull["id"])?,
         pull_request,
@@ -97,8 +101,8 @@ fn read(pull: &Value, auto_allowed: bool, hidden: Option<String>) -> Option<Prog
             _ => None,
         },
         blocked: pull["mergeStateStatus"] == "BLOCKED",
-        checks: checks::of(&pull["statusCheckRollup"], required.clone(), hidden.clone()),
-        base_checks: checks::of(of_base, required, hidden),
+        checks,
+        base_checks,
         approvals_wanted: rule["requiredApprovingReviewCount"]
             .as_u64()
             .unwrap_or(0)

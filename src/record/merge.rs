@@ -103,6 +103,8 @@ pub fn decide(one: &Candidate<'_>, terms: Terms) -> Next {
     let verdict = one.checks.verdict();
     // GitHub waits only for checks that the protection names.
     let waits = verdict == Verdict::Pending && one.checks.any_required();
+    // And only where the protection wants approvals does somebody who asks for changes meanwhile hold it.
+    let may_be_left = waits && terms.auto && one.approvals_wanted > 0;
     let checks = match verdict {
         Verdict::Failed => {
             let red: Vec<&str> = one.checks.red().iter().map(|check| check.name.as_str()).collect();
@@ -126,7 +128,7 @@ pub fn decide(one: &Candidate<'_>, terms: Terms) -> Next {
             Next::UnderWay("GitHub merges it when its checks are green")
         }
         // A queue runs the checks itself, and takes what waits for them as well.
-        Some(_) if waits && terms.auto && (auto, queue) != (Way::Absent, Way::Absent) => Next::Auto,
+        Some(_) if may_be_left && (auto, queue) != (Way::Absent, Way::Absent) => Next::Auto,
         Some(why) => Next::Not(vec![why]),
         None if queue == Way::Open => Next::Enqueue,
         None if one.blocked => Next::Not(vec!["GitHub's own rules for its base hold it".to_owned()]),

@@ -208,9 +208,9 @@ pub struct Bounds {
 pub enum Next<'a> {
     /// Nothing is asked for.
     Nothing,
-    /// Something is, and it is too early, or not for the agent: why.
+    /// Something is, and it is too early: why.
     Wait(String),
-    /// Something is, and a person has to see to it: why, and what it was.
+    /// Something is, and it is not for the agent: why, and what it was.
     Person(String, Vec<Heard>),
     /// The agent goes on with this.
     Again(Round<'a>),
@@ -267,11 +267,16 @@ pub fn decide<'a>(known: &Rounds, standing: &Standing<'a>, bounds: &Bounds, now:
     let ci_key = format!("ci:{}", standing.head);
     let (blamed, excused) = standing.checks.to_blame(standing.base_checks);
     let red = if known.heard.iter().any(|heard| heard.key == ci_key) { Vec::new() } else { blamed };
+    let round = known.all() + 1;
+    let plain = |key: String| plain(key, standing.head, round, now);
     if !(asked || conflict) && red.is_empty() {
-        return match excused.as_slice() {
-            [] => Next::Nothing,
-            names => Next::Wait(format!("CI is red, and so it is at the base: {}", names.join(", "))),
-        };
+        let key = format!("base:{}", standing.head);
+        if excused.is_empty() || known.heard.iter().any(|heard| heard.key == key) {
+            return Next::Nothing;
+        }
+        let names = excused.join(", ");
+        let why = format!("CI is red, and so it is at the base: {names}; the agent is not sent back");
+        return Next::Person(why, vec![plain(key)]);
     }
     let last = new.iter().map(|remark| remark.updated_at.max(remark.at)).max();
     if let Some(last) = last.filter(|last| *last + bounds.quiet > now) {
@@ -282,20 +287,7 @@ pub fn decide<'a>(known: &Rounds, standing: &Standing<'a>, bounds: &Bounds, now:
         return Next::Wait("CI is red, and not at its end".to_owned());
     }
     let by_people = asked || conflict;
-    let round = known.all() + 1;
     let mut heard: Vec<Heard> = new.iter().map(|remark| note(remark, standing.head, round, now)).collect();
-    let plain = |key: String| Heard {
-        key,
-        print: String::new(),
-        at: now,
-        head: standing.head.to_owned(),
-        round,
-        by: None,
-        thread: None,
-        look_again: false,
-        answered_at: None,
-        extra: Extra::new(),
-    };
     if !red.is_empty() {
         heard.push(plain(ci_key));
     }
@@ -326,22 +318,33 @@ pub fn decide<'a>(known: &Rounds, standing: &Standing<'a>, bounds: &Bounds, now:
     Next::Again(next)
 }
 
+/// What nobody in particular said.
+fn plain(key: String, head: &str, round: u32, at: Timestamp) -> Heard {
+    Heard {
+        key,
+        print: String::new(),
+        at,
+        head: head.to_owned(),
+        round,
+        by: None,
+        thread: None,
+        look_again: false,
+        answered_at: None,
+        extra: Extra::new(),
+    }
+}
+
 fn note(remark: &Remark, head: &str, round: u32, now: Timestamp) -> Heard {
     let thread = match &remark.place {
         Place::Line { thread, .. } => Some(*thread),
         _ => None,
     };
     Heard {
-        key: remark.key.clone(),
         print: remark.print(),
-        at: now,
-        head: head.to_owned(),
-        round,
         by: Some(remark.by().to_owned()),
         thread,
         look_again: remark.place == Place::Review(Vote::ChangesRequested),
-        answered_at: None,
-        extra: Extra::new(),
+        ..plain(remark.key.clone(), head, round, now)
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Rounds {
     /// What has been dealt with, or was left for a person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<Heard>,
-    /// Why the agent is not sent back any more, where a person must look.
+    /// Why the agent was not sent back the last time, where a person has to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<String>,
     /// Fields cq does not know.
@@ -32,7 +32,8 @@ pub struct Rounds {
 /// Something that sent the agent back, or would have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heard {
-    /// What it is: GitHub's node id of a review or a comment, `ci:SHA`, `conflict:SHA:SHA`.
+    /// What it is: GitHub's node id of a review or a comment, `ci:SHA`, `base:SHA`,
+    /// `conflict:SHA:SHA`.
     pub key: String,
     /// The fingerprint of how it read; an edit gives another.
     pub print: String,

@@ -158,7 +158,7 @@ fn merged(house: &House) -> Vec<Value> {
     let merge = || house.cq("pr").args(["--merge"]).at("2026-01-31T09:30:00Z").run().good().records();
     let rules = |rules: Value| house.lab.call("POST", "/_lab/rules", &rules);
     house.configure(|config| config["merge"]["enabled"] = json!(true));
-    rules(json!({"required": ["ci"], "auto_merge": true}));
+    rules(json!({"required": ["ci"], "approvals": 1, "auto_merge": true}));
     say(house, None, "APPROVED");
     let mut records = merge();
     say(house, Some("success"), "APPROVED");

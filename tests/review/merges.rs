@@ -177,9 +177,9 @@ fn a_red_base_halts_everything() {
 fn what_waits_for_its_checks_is_left_to_github_where_it_has_auto_merge() {
     let house = willing();
     review(&house, "mia", "APPROVED", "", &[]);
-    rules(&house, &json!({"required": ["tests"]}));
+    rules(&house, &json!({"required": ["tests"], "approvals": 1}));
     not_merged(&house, 0, "its checks have not come to their end");
-    rules(&house, &json!({"required": ["tests"], "auto_merge": true}));
+    rules(&house, &json!({"required": ["tests"], "approvals": 1, "auto_merge": true}));
     not_merged(&house, 0, "issue #1: GitHub merges #4 when its checks are green");
     not_merged(&house, 0, "issue #1: GitHub merges it when its checks are green");
     let pull = house.lab.repository()["pulls"][0]["pull"].clone();

@@ -143,7 +143,12 @@ fn everything_has_to_hold() {
             "merge",
         ),
         ("hidden", &|s| s.checks.unknown = Some("403".into()), "its checks cannot be read: 403"),
-        ("auto", &|s| (s.checks, s.ways.auto) = (amber(), Way::Open), "auto"),
+        ("auto", &|s| (s.checks, s.ways.auto, s.approvals_wanted) = (amber(), Way::Open, 1), "auto"),
+        (
+            "auto, and no approvals that could be taken back",
+            &|s| (s.checks, s.ways.auto) = (amber(), Way::Open),
+            "its checks have not come to their end",
+        ),
         (
             "auto without required checks",
             &|s| (s.checks, s.ways.auto) = (checks(&[("t", Light::Amber)], &[]), Way::Open),
@@ -151,7 +156,7 @@ fn everything_has_to_hold() {
         ),
         (
             "auto, not wanted",
-            &|s| (s.checks, s.ways.auto, s.terms.auto) = (amber(), Way::Open, false),
+            &|s| (s.checks, s.ways.auto, s.approvals_wanted, s.terms.auto) = (amber(), Way::Open, 1, false),
             "its checks have not come to their end",
         ),
         (

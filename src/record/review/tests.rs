@@ -179,7 +179,7 @@ fn what_is_asked_decides_what_follows() {
         (
             "red, and so is the base",
             &|s| (s.checks, s.base_checks) = (red("t"), red("t")),
-            "wait: CI is red, and so it is at the base: t",
+            "person: CI is red, and so it is at the base: t; the agent is not sent back",
         ),
         ("conflict", &|s| s.conflicts = Some(true), "again: it conflicts with its base"),
         ("nobody knows", &|s| s.conflicts = None, "nothing"),
