@@ -122,6 +122,8 @@ impl Claims for Local {
             gates: None,
             delivery: None,
             pull_request: None,
+            rounds: None,
+            revert: None,
             spent_usd: None,
             question: None,
             feedback: Vec::new(),
@@ -187,6 +189,41 @@ impl Claims for Local {
             claim.not_before = None;
             claim.lease_expires_at = now + self.lease;
         }
+        locked.put(&record, known)?;
+        locked.commit()?;
+        Ok(record)
+    }
+
+    fn anew(
+        &self,
+        number: u64,
+        terms: &Terms,
+        why: &str,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record> {
+        let mut locked = self.state.lock()?;
+        let mut record = self.state.get(number)?.ok_or_else(|| not_in_flight(number))?;
+        let known = record.history.len();
+        let now = self.state.clock().now();
+        if record.status != Some(Status::Completed) {
+            let status = record.standing();
+            return Err(Error::new(Kind::Failed, format!("issue #{number} is {status}, not completed")));
+        }
+        change(&mut record)?;
+        record.transition(Status::Queued, self.state.command(), why, now)?;
+        let text = record.claim.take().and_then(|claim| claim.content_sha256);
+        let instance = Self::free_instance(&locked, terms)?;
+        record.claim = Some(Claim { not_before: Some(now), ..self.new_claim(number, text, instance, terms) });
+        let record = Record {
+            outcome: None,
+            run: None,
+            gates: None,
+            delivery: None,
+            pull_request: None,
+            rounds: None,
+            question: None,
+            ..record
+        };
         locked.put(&record, known)?;
         locked.commit()?;
         Ok(record)

@@ -84,6 +84,16 @@ pub trait Claims {
         })
     }
 
+    /// Claims a completed issue once more, whose change was taken back: with a branch of its own, as if it had never been
+    /// worked on. `change` may change more of the record, or refuse.
+    fn anew(
+        &self,
+        number: u64,
+        terms: &Terms,
+        why: &str,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record>;
+
     /// Gives up the claim of an issue that nobody works on; the record goes to the archive.
     fn release(&self, number: u64) -> Result<Record>;
 }

@@ -16,8 +16,10 @@ use crate::record::trust::Policy;
 
 mod agents;
 mod cleanup;
+mod feedback;
 mod gates;
 mod guards;
+mod merge;
 mod ranges;
 mod sections;
 mod text;
@@ -28,8 +30,10 @@ pub use agents::{
     SessionBy,
 };
 pub use cleanup::Cleanup;
+pub use feedback::Feedback;
 pub use gates::{Gate, GateRuns};
 pub use guards::{Guards, Protection};
+pub use merge::{Merge, MergeMethod};
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Git, GitHub, Isolation, Notifications, Orchestration,
     PullRequests, Queue, Trust, Webhook, Workspace,
@@ -88,6 +92,10 @@ pub struct Config {
     pub pull_request: PullRequests,
     /// What is looked at before anything is pushed.
     pub guards: Guards,
+    /// What sends an agent back to its pull request, and how often.
+    pub feedback: Feedback,
+    /// Whether, and how, `cq-pr --merge` merges.
+    pub merge: Merge,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
     pub webhook: Webhook,
     /// The orchestrator, `cq-run`.

@@ -24,6 +24,7 @@ mod private;
 mod quarantine;
 mod remote;
 mod repository;
+mod revert;
 mod shown;
 mod taken;
 pub mod tamper;

@@ -86,14 +86,30 @@ fn choose(pulls: &[Found], sha: &str) -> Known {
     }
 }
 
-/// One pull request as it is now.
-pub fn get(client: &Client, repo: &str, number: u64) -> Result<PullRequest> {
-    from_json(&client.get(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
-}
-
-/// The same, with what it is dressed in, and never from the cache.
+/// One pull request as it is now, with what it is dressed in. Never from the cache.
 pub fn look(client: &Client, repo: &str, number: u64) -> Result<Found> {
     found(&client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
+}
+
+/// The newest pull request whose text has a marker, of the last hundred. Never from the cache.
+pub fn marked(client: &Client, repo: &str, marker: &str) -> Result<Option<PullRequest>> {
+    let query = [("state", "all"), ("sort", "created"), ("direction", "desc"), ("per_page", "100")];
+    let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
+    let mut list = answer.body.as_array().into_iter().flatten();
+    let found = list.find(|pull| pull["body"].as_str().is_some_and(|body| body.contains(marker)));
+    found.map(from_json).transpose()
+}
+
+/// What a pull request says. Never from the cache.
+pub fn body(client: &Client, repo: &str, number: u64) -> Result<String> {
+    let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?;
+    Ok(answer.body["body"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Lets a pull request say something else.
+pub fn rewrite(client: &Client, repo: &str, number: u64, body: &str) -> Result<()> {
+    let url = client.address(&format!("repos/{repo}/pulls/{number}"), &[])?;
+    client.write("PATCH", &url, Some(&json!({ "body": body })), &Repeat::Harmless).map(drop)
 }
 
 /// What stands in the way of a pull request, by GitHub's own word.

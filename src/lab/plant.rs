@@ -128,6 +128,7 @@ impl SeedRepository {
             lag: Duration::from_millis(self.list_lag_ms),
             pushes: Vec::new(),
             checks: Vec::new(),
+            rules: super::progress::Rules::default(),
         };
         for label in &self.labels {
             let id = store.next_id();
@@ -276,6 +277,7 @@ impl SeedRepository {
             merge_commit_sha: None,
             reviews: Vec::new(),
             asked: Asked::default(),
+            talk: super::progress::Talk::default(),
         }
     }
 }

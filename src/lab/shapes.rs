@@ -75,7 +75,7 @@ impl Shapes<'_> {
             "has_discussions": false, "has_downloads": true, "homepage": null, "language": null,
             "archived": false, "disabled": false, "mirror_url": null, "license": null, "topics": [],
             "allow_merge_commit": true, "allow_squash_merge": true, "allow_rebase_merge": true,
-            "allow_auto_merge": false, "delete_branch_on_merge": false,
+            "allow_auto_merge": repository.rules.auto_merge, "delete_branch_on_merge": false,
             "pushed_at": repository.pushes.last().map_or(repository.created_at, |push| push.at),
             "created_at": repository.created_at, "updated_at": repository.created_at,
             "permissions": {

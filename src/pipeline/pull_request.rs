@@ -2,23 +2,32 @@
 //!
 //! What may be delivered is decided here and in `inspection`, which looks at everything that would be published (`guards`
 //! decide, `leaks` looks for secrets); what the pull request says in `proposal`; the steps, each of which can be repeated,
-//! are in `delivery`.
+//! are in `delivery`. `sync` follows what people and CI say of it; `merge` and `revert` are what they are called.
 
 use self::delivery::Delivering;
 use super::workspace;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::git::PrivateGit;
-use crate::github::pulls;
 use crate::record::{GateVerdict, Gates, Record, Status};
 use crate::session::Session;
 
+mod answers;
+mod body;
 mod delivery;
 mod guards;
 mod inspection;
 pub mod leaks;
+mod merge;
 mod paths;
 mod proposal;
 mod receipt;
+mod revert;
+mod sync;
+mod told;
+
+pub use merge::merge;
+pub use revert::{Wish as Revert, revert};
+pub use sync::sync;
 
 /// Only branches below this are ever pushed.
 const OURS: &str = "claude/";
@@ -81,7 +90,7 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
         let (record, refused) = inspection::withhold(session, &record, guarded)?;
         return Ok(Some((record, Some(refused))));
     }
-    let proposal = proposal::of(session, &record, &guarded, &private)?;
+    let proposal = body::sealed(proposal::of(session, &record, &guarded, &private)?);
     if wish.dry_run {
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some((record, None)));
@@ -134,45 +143,4 @@ fn unfit(gates: Option<&Gates>, tree: &str) -> Option<&'static str> {
         }
         Some(_) => None,
     }
-}
-
-/// `--sync`: what became of open pull requests.
-pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> {
-    session.state.refuse_when_stopped()?;
-    let client = session.github()?;
-    let records = session.state.in_flight(|error| session.complain(&error))?;
-    let wanted = records.into_iter().filter(|record| {
-        record.status == Some(Status::PrReady) && (numbers.is_empty() || numbers.contains(&record.number))
-    });
-    let mut output = session.records();
-    let tally = session.for_each(wanted.map(Ok), |record| {
-        let Some(known) = &record.pull_request else { return Ok(()) };
-        let now = pulls::get(&client, &record.repo, known.number)?;
-        if now.state == "open" && known.state == "open" && now.draft == known.draft {
-            return Ok(());
-        }
-        if dry_run {
-            session.note(&format!("would note that #{} is {}", now.number, now.state));
-            return output.record(&record);
-        }
-        let _lock = session.state.hold(record.instance())?;
-        let updated = session.state.update(record.number, |record| {
-            let why = format!("pull request #{} was {}", now.number, now.state);
-            let to = match now.state.as_str() {
-                "merged" => Some(Status::Completed),
-                "closed" => Some(Status::Failed),
-                _ => None,
-            };
-            record.pull_request = Some(now);
-            match to {
-                Some(to) if record.status == Some(Status::PrReady) => {
-                    record.transition(to, session.command, why, session.clock.now())
-                }
-                _ => Ok(()),
-            }
-        })?;
-        output.record(&updated)
-    })?;
-    output.finish()?;
-    Ok(tally)
 }

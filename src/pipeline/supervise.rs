@@ -243,6 +243,7 @@ fn enter(
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
             session_id,
+            told: Some(record.feedback_count()),
             resumed: ready.resumes,
             resumable: ready.resumes,
             git_dir: Some(ready.worktree.git_dir.display().to_string()),

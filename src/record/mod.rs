@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
+pub mod checks;
 mod cleaned;
 pub mod dependencies;
 pub mod eligibility;
@@ -17,12 +18,15 @@ pub mod files;
 mod gates;
 mod guards;
 pub mod lifecycle;
+pub mod merge;
 pub mod mirror;
 #[cfg(test)]
 mod properties;
 mod reference;
 mod results;
 pub mod retry;
+pub mod review;
+mod rounds;
 mod run;
 mod status;
 pub mod trust;
@@ -32,6 +36,7 @@ pub use gates::{Check, GateVerdict, Gates, Tool};
 pub use guards::{Finding, FindingKind, Guarded};
 pub use reference::{Reference, Remote};
 pub use results::{Delivery, DeliveryStep, Feedback, FeedbackSource, PullRequest, Question, Transition};
+pub use rounds::{Heard, Revert, RevertStep, Rounds};
 pub use run::{Liveness, Owner, Run, RunLimits, Tokens};
 pub use status::{Outcome, Status};
 
@@ -91,6 +96,12 @@ pub struct Record {
     /// The pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequest>,
+    /// How often the pull request has sent the agent back, and by what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<Rounds>,
+    /// How far the merged change is on its way back out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revert: Option<Revert>,
     /// US dollars that all runs at this issue cost so far, as the agents report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent_usd: Option<f64>,
@@ -279,6 +290,8 @@ impl Record {
             guards: None,
             delivery: None,
             pull_request: None,
+            rounds: None,
+            revert: None,
             spent_usd: None,
             question: None,
             feedback: Vec::new(),

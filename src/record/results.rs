@@ -20,10 +20,10 @@ pub struct PullRequest {
     /// Whether it is a draft.
     #[serde(default)]
     pub draft: bool,
-    /// CI's verdict, as last seen.
+    /// CI's verdict, as last seen: `passed`, `failed`, `pending`, `none` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<String>,
-    /// The reviewers' verdict, as last seen.
+    /// The reviewers' verdict, as last seen: `approved` or `changes-requested`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<String>,
     /// Fields cq does not know.
@@ -109,6 +109,8 @@ pub enum FeedbackSource {
     Review,
     /// The base branch moved.
     Conflict,
+    /// The change was merged, and taken back.
+    Revert,
     /// An answer to the agent's question.
     Answer,
     /// How the last run ended, where that was not well.

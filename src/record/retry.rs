@@ -142,6 +142,7 @@ impl Record {
     ) -> Result<Next> {
         let End { outcome, because, .. } = *end;
         let attempt = self.claimed()?.attempt;
+        let attempts = self.attempts_in_all(attempts);
         let next = decide(end, attempt, attempts, now, jitter);
         let (to, why) = match next {
             Next::Again(at) => (

@@ -60,6 +60,10 @@ pub struct Run {
     /// The sandbox it is in: `bubblewrap` or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// How many pieces of feedback there were when it began, without how runs ended: it was told of them, or had heard
+    /// them before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u32>,
     /// Whether it went on with an earlier run's session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,

@@ -48,7 +48,7 @@ pub(super) fn delete(session: &Session, record: &Record) -> Result<Option<Remote
 fn try_delete(session: &Session, record: &Record, branch: &str, pushed: &str) -> Result<RemoteBranch> {
     let remote = session.remote(&record.repo)?;
     let (_, private) = session.git()?;
-    match private.remote_head(&remote, branch)? {
+    match private.remote_head(&remote, branch)?.head {
         None => return Ok(RemoteBranch::Gone),
         Some(there) if there == pushed => {}
         Some(_) => {
@@ -60,7 +60,7 @@ fn try_delete(session: &Session, record: &Record, branch: &str, pushed: &str) ->
     if let Err(error) = private.delete_there(&remote, branch, pushed) {
         // It may be gone all the same, by this command or by somebody else's.
         match private.remote_head(&remote, branch) {
-            Ok(None) => {}
+            Ok(there) if there.head.is_none() => {}
             _ => return Err(error),
         }
     }

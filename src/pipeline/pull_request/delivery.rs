@@ -1,6 +1,7 @@
 //! The steps of a delivery: push, open, dress. Each is written down before it is begun, looks before it acts, and is
 //! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
 
+use super::{answers, body};
 use crate::claims;
 use crate::error::{Error, Kind, Result};
 use crate::git::{PrivateGit, Repository};
@@ -38,6 +39,8 @@ impl Delivering<'_> {
             _ => self.open(&self.push(&record)?)?,
         };
         let refused = self.dress(&record, &found)?;
+        body::refresh(self.session, &self.client, &record, &self.proposal.body)?;
+        let record = answers::give(self.session, &self.client, &record, &self.head)?;
         Ok((self.finish(&record, &found)?, refused))
     }
 
@@ -287,7 +290,7 @@ impl Delivering<'_> {
 }
 
 /// Whether GitHub said no, and would say so again; a token that has run out is renewed some day.
-fn is_final(error: &Error) -> bool {
+pub(super) fn is_final(error: &Error) -> bool {
     error.cause::<Refusal>().is_some_and(|refusal| refusal.status != 401)
         && matches!(error.kind, Kind::NotPermitted | Kind::Failed)
 }
