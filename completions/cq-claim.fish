@@ -4,7 +4,8 @@ complete -c cq-claim -l state-dir -d 'The state directory [default: .cq beside t
 complete -c cq-claim -l repo -d 'The repository on GitHub' -r
 complete -c cq-claim -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-claim -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-claim -l retry -d 'Queue these failed issues again, with all their attempts'
 complete -c cq-claim -l release -d 'Give up the claim of these queued or failed issues'

@@ -3,7 +3,8 @@ complete -c cq-doctor -l state-dir -d 'The state directory [default: .cq beside 
 complete -c cq-doctor -l repo -d 'The repository on GitHub' -r
 complete -c cq-doctor -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-doctor -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-doctor -l repair -d 'Mend what needs no person: tell the event feed what it missed, remove what killed commands left'
 complete -c cq-doctor -s q -l quiet -d 'Only errors on stderr'

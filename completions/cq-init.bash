@@ -46,7 +46,7 @@ _cq__init() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)

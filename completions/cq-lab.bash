@@ -51,7 +51,7 @@ _cq__lab() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)
@@ -89,7 +89,7 @@ _cq__lab() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)
@@ -139,7 +139,7 @@ _cq__lab() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)
@@ -197,7 +197,7 @@ _cq__lab() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)

@@ -29,7 +29,8 @@ complete -c cq-lab -n "__fish_cq_lab_needs_command" -l state-dir -d 'The state d
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -l repo -d 'The repository on GitHub' -r
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_needs_command" -s v -l verbose -d 'More on stderr'
@@ -49,7 +50,8 @@ complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l state-dir -d 'Th
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l repo -d 'The repository on GitHub' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand serve" -s v -l verbose -d 'More on stderr'
@@ -60,7 +62,8 @@ complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l state-dir -d 'Th
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l repo -d 'The repository on GitHub' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand agent" -s v -l verbose -d 'More on stderr'
@@ -74,7 +77,8 @@ complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l state-dir -d 
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l repo -d 'The repository on GitHub' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-lab -n "__fish_cq_lab_using_subcommand messages" -s v -l verbose -d 'More on stderr'

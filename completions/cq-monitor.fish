@@ -3,7 +3,8 @@ complete -c cq-monitor -l state-dir -d 'The state directory [default: .cq beside
 complete -c cq-monitor -l repo -d 'The repository on GitHub' -r
 complete -c cq-monitor -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-monitor -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-monitor -l dry-run -d 'Say what would be done, and do nothing'
 complete -c cq-monitor -s q -l quiet -d 'Only errors on stderr'

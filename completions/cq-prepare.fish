@@ -5,7 +5,8 @@ complete -c cq-prepare -l state-dir -d 'The state directory [default: .cq beside
 complete -c cq-prepare -l repo -d 'The repository on GitHub' -r
 complete -c cq-prepare -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-prepare -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-prepare -s q -l quiet -d 'Only errors on stderr'
 complete -c cq-prepare -s v -l verbose -d 'More on stderr'

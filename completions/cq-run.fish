@@ -4,7 +4,8 @@ complete -c cq-run -l state-dir -d 'The state directory [default: .cq beside the
 complete -c cq-run -l repo -d 'The repository on GitHub' -r
 complete -c cq-run -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-run -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-run -l once -d 'Each pipeline once, in order, for cron; the exit status is the worst of all'
 complete -c cq-run -l dry-run -d 'Say what would be run, and run nothing'

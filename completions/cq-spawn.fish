@@ -4,7 +4,8 @@ complete -c cq-spawn -l state-dir -d 'The state directory [default: .cq beside t
 complete -c cq-spawn -l repo -d 'The repository on GitHub' -r
 complete -c cq-spawn -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-spawn -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-spawn -l wait -d 'Wait for the agents, and write each record as its agent ends'
 complete -c cq-spawn -l dry-run -d 'Say what would be started, and start nothing'

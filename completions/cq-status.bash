@@ -23,7 +23,7 @@ _cq__status() {
 
     case "${cmd}" in
         cq__status)
-            opts="-q -v -h -V --explain --watch --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
+            opts="-q -v -h -V --explain --conflicts --watch --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -50,7 +50,7 @@ _cq__status() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)

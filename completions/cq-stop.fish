@@ -4,7 +4,8 @@ complete -c cq-stop -l state-dir -d 'The state directory [default: .cq beside th
 complete -c cq-stop -l repo -d 'The repository on GitHub' -r
 complete -c cq-stop -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-stop -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-stop -l freeze -d 'Start nothing new, and let no running agent move: their claims are kept, and the time does not count for their timeouts. A check that runs goes on to its end'
 complete -c cq-stop -l thaw -d 'Lift any stop: frozen agents go on where they were'

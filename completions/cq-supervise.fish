@@ -8,7 +8,8 @@ complete -c cq-supervise -l state-dir -d 'The state directory [default: .cq besi
 complete -c cq-supervise -l repo -d 'The repository on GitHub' -r
 complete -c cq-supervise -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-supervise -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-supervise -l lock-on-stdin -d 'Take the instance\'s lock over from stdin'
 complete -c cq-supervise -l onward -d 'Go on with cq-gate and cq-pr when the agent is done'

@@ -9,7 +9,8 @@ complete -c cq-webhook -l state-dir -d 'The state directory [default: .cq beside
 complete -c cq-webhook -l repo -d 'The repository on GitHub' -r
 complete -c cq-webhook -l format -d 'How stdout is written [default: a table on a terminal, JSON Lines in a pipe]' -r -f -a "table\t'For people'
 jsonl\t'One JSON object a line, as soon as it is known'
-json\t'One JSON array, at the end'"
+json\t'One JSON array, at the end'
+csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-webhook -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-webhook -l public -d 'Listen on an address that other machines can reach; there is no TLS'
 complete -c cq-webhook -l allow-any -d 'Let every address in: only the signature counts'

@@ -42,7 +42,7 @@ _cq() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "table jsonl json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table jsonl json csv" -- "${cur}"))
                     return 0
                     ;;
                 --max-wait)

@@ -5,7 +5,7 @@
 //!
 //! 1. [`cli`]: every command's arguments, and the manual made from them.
 //! 2. [`pipeline`]: fetch, claim, spawn, prepare, supervise, gate, pull request, cleanup: one file each, one story each.
-//!    [`upkeep`]: init, monitor, stop, the umbrella. [`view`]: status and logs. [`lab`]: the rehearsal.
+//!    [`upkeep`]: init, monitor, stop, the umbrella. [`view`]: status, conflicts, logs, report. [`lab`]: the rehearsal.
 //! 3. [`session`]: what a running command has at hand. [`input`]: records on their way in.
 //! 4. [`agent`]: how agents are started, understood and judged. [`github`]: the one HTTP client.
 //!    [`claims`]: one winner per issue. [`git`]: the only place that starts git. [`limits`]: what an agent may use.
@@ -13,7 +13,7 @@
 //! 5. [`state`]: the only place for locks and durable writes. [`config`]. [`schema`]: what the files look like.
 //! 6. [`record`]: the record and its lifecycle, pure.
 //! 7. The edges of the process, each the only place of its kind: [`process`] (programs), [`output`] (stdout and
-//!    stderr), [`environment`], [`clock`]. [`redact`] and [`sanitize`] guard what goes out, [`visible`]
+//!    stderr), [`environment`], [`clock`]. [`redact`], [`secrets`] and [`sanitize`] guard what goes out, [`visible`]
 //!    what comes in. [`error`]: kinds and exit statuses.
 
 pub mod agent;
@@ -36,6 +36,7 @@ pub mod redact;
 pub mod sandbox;
 pub mod sanitize;
 pub mod schema;
+pub mod secrets;
 pub mod session;
 pub mod state;
 pub mod upkeep;

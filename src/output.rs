@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::sanitize;
 
+mod spreadsheet;
+
 /// How stdout is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -22,6 +24,8 @@ pub enum Format {
     Jsonl,
     /// One JSON array, at the end.
     Json,
+    /// The table's columns as comma-separated values, each line as soon as it is known.
+    Csv,
 }
 
 impl Format {
@@ -101,19 +105,25 @@ pub struct Output {
     header: &'static [&'static str],
     rows: Vec<Vec<String>>,
     values: Vec<Value>,
+    /// Whether the line of the columns' names was written.
+    begun: bool,
 }
 
 impl Output {
     /// An output with these columns; `colours` only matters to tables.
     pub fn new(format: Format, colours: bool, header: &'static [&'static str]) -> Self {
-        Self { format, colours, header, rows: Vec::new(), values: Vec::new() }
+        Self { format, colours, header, rows: Vec::new(), values: Vec::new(), begun: false }
     }
 
-    /// One object. `row` is only asked for where a table is written.
+    /// One object. `row` is only asked for where a table or its columns are written.
     pub fn item<T: Serialize>(&mut self, item: &T, row: impl FnOnce() -> Vec<String>) -> Result<()> {
         let not_json = || "cannot write the output as JSON";
         match self.format {
             Format::Table => self.rows.push(row()),
+            Format::Csv => {
+                self.begin_csv()?;
+                print(&spreadsheet::line(&row())?)?;
+            }
             Format::Json => self.values.push(serde_json::to_value(item).or_fail(Kind::Internal, not_json)?),
             Format::Jsonl => {
                 let mut line = serde_json::to_string(item).or_fail(Kind::Internal, not_json)?;
@@ -124,10 +134,19 @@ impl Output {
         Ok(())
     }
 
+    fn begin_csv(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            Ok(())
+        } else {
+            print(&spreadsheet::line(self.header)?)
+        }
+    }
+
     /// Writes what was collected.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         match self.format {
             Format::Jsonl => Ok(()),
+            Format::Csv => self.begin_csv(),
             Format::Json => {
                 let text = serde_json::to_string_pretty(&self.values)
                     .or_fail(Kind::Internal, || "cannot write the output as JSON")?;

@@ -21,11 +21,13 @@ use crate::error::{Error, Kind, OrFail, Result};
 mod ending;
 mod table;
 mod tree;
+mod users;
 
 pub use ending::{Ended, end_all, signal_all, signal_started, stop_all};
 pub use table::{Usage, started, usage};
 use tree::pid_of;
 pub use tree::{carrying, descendants, marked, marked_families, reap_zombies};
+pub use users::{User, using};
 
 /// How long a process may take to follow SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(10);

@@ -85,6 +85,11 @@ impl Redactor {
         known.dedup();
     }
 
+    /// The values that it knows.
+    pub fn known(&self) -> Vec<String> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The text with every secret masked.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);

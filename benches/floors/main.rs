@@ -13,6 +13,7 @@
 )]
 
 mod fetch;
+mod large;
 mod memory;
 
 use std::fs::{self, File};
@@ -76,6 +77,9 @@ fn main() {
     if wanted("spawn") {
         bench.spawn();
         bench.memory();
+    }
+    if wanted("large") {
+        bench.large();
     }
     if wanted("fetch") {
         bench.fetch();
@@ -380,10 +384,10 @@ impl Bench {
         git
     }
 
-    /// A repository of about 2,000 files, its origin, and a configuration whose agent notes the time.
-    fn repository(&self) -> (PathBuf, PathBuf) {
-        let origin = self.folder("origin");
-        for folder in 0..40 {
+    /// A repository of 50 files in each of so many folders, its origin, and a configuration whose agent notes the time.
+    fn repository(&self, base: &Path, folders: usize) -> (PathBuf, PathBuf) {
+        let origin = base.join("origin");
+        for folder in 0..folders {
             let name = origin.join(format!("src/part-{folder}"));
             fs::create_dir_all(&name).unwrap();
             for file in 0..50 {
@@ -394,8 +398,9 @@ impl Bench {
         time(self.git(&origin).args(["init", "--quiet", "--initial-branch=main"]));
         time(self.git(&origin).args(["add", "."]));
         time(self.git(&origin).args(["commit", "--quiet", "--message", "All files"]));
-        time(self.git(&self.base).args(["clone", "--quiet", "origin", "clone"]));
-        let (clone, notes) = (self.base.join("clone"), self.folder("notes").join("note"));
+        time(self.git(base).args(["clone", "--quiet", "origin", "clone"]));
+        let (clone, notes) = (base.join("clone"), base.join("notes/note"));
+        fs::create_dir(base.join("notes")).unwrap();
         let text = |path: &Path| path.display().to_string();
         let me = std::env::current_exe().unwrap();
         let config = format!(
@@ -409,33 +414,47 @@ impl Bench {
         (clone, notes)
     }
 
-    fn spawn(&mut self) {
-        const ROUNDS: usize = 11;
-        let (clone, notes) = self.repository();
+    /// Claims issues from 1 on.
+    fn claim_all(&self, clone: &Path, count: usize) {
         let issue = |n: usize| format!(r#"{{"number":{n},"title":"Issue {n}"}}"#);
-        let issues: Vec<String> = (1..=ROUNDS + 1).map(issue).collect();
+        let issues: Vec<String> = (1..=count).map(issue).collect();
         fs::write(clone.join("issues.json"), format!("[{}]", issues.join(","))).unwrap();
         let fetched =
-            self.cq("cq-fetch", &clone).args(["--from", "issues.json"]).stdout(Stdio::piped()).output();
+            self.cq("cq-fetch", clone).args(["--from", "issues.json"]).stdout(Stdio::piped()).output();
         fs::write(clone.join("issues.jsonl"), fetched.unwrap().stdout).unwrap();
-        time(self.cq("cq-claim", &clone).stdin(File::open(clone.join("issues.jsonl")).unwrap()));
+        time(self.cq("cq-claim", clone).stdin(File::open(clone.join("issues.jsonl")).unwrap()));
+    }
+
+    /// `git worktree add` of a new branch at the base.
+    fn add_by_git(&self, clone: &Path, path: &Path, branch: &str) -> Duration {
+        time(self.git(clone).args(["worktree", "add", "-b", branch]).arg(path).arg("origin/main"))
+    }
+
+    /// From cq-spawn to its agent's start. Returns once the run is over: the agent changes nothing.
+    fn start_agent(&self, clone: &Path, notes: &Path, number: usize) -> Duration {
+        let asked = SystemTime::now();
+        time(self.cq("cq-spawn", clone).arg(number.to_string()));
+        let began = wait_for(&notes.with_extension(number.to_string()));
+        let record = clone.join(format!(".cq/records/{number}.json"));
+        while !fs::read_to_string(&record).unwrap().contains("\"status\": \"failed\"") {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (UNIX_EPOCH + began).duration_since(asked).unwrap()
+    }
+
+    fn spawn(&mut self) {
+        const ROUNDS: usize = 11;
+        let (clone, notes) = self.repository(&self.base, 40);
+        self.claim_all(&clone, ROUNDS + 1);
         let (mut own, mut theirs) = (Vec::new(), Vec::new());
         for number in 1..=ROUNDS + 1 {
-            let path = self.base.join(format!("by-git-{number}"));
             let branch = format!("by-git-{number}");
-            let by_git =
-                time(self.git(&clone).args(["worktree", "add", "-b", &branch]).arg(&path).arg("origin/main"));
-            let asked = SystemTime::now();
-            time(self.cq("cq-spawn", &clone).arg(number.to_string()));
-            let began = wait_for(&notes.with_extension(number.to_string()));
-            let record = clone.join(format!(".cq/records/{number}.json"));
-            while !fs::read_to_string(&record).unwrap().contains("\"status\": \"failed\"") {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            let by_git = self.add_by_git(&clone, &self.base.join(&branch), &branch);
+            let by_cq = self.start_agent(&clone, &notes, number);
             // The first fetches the base and makes what is made once.
             if number > 1 {
                 theirs.push(by_git);
-                own.push((UNIX_EPOCH + began).duration_since(asked).unwrap());
+                own.push(by_cq);
             }
         }
         let (own, theirs) = (median(&mut own), median(&mut theirs));

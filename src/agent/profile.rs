@@ -29,6 +29,8 @@ pub struct Agent {
     pub parser: Parser,
     /// Where its sessions' ids come from.
     pub session: SessionBy,
+    /// The model to ask for.
+    pub model: Option<String>,
     /// US dollars that one run may cost.
     pub max_cost_usd: Option<f64>,
     /// Variables passed on from cq's environment, besides [`super::environment::ALWAYS`].
@@ -116,6 +118,7 @@ impl Agent {
         Ok(Self {
             name: name.to_owned(),
             options: options::options(name, parser, &profile)?,
+            model: profile.model,
             command: profile.command,
             resume: profile.resume,
             prompt,

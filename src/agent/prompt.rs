@@ -161,15 +161,14 @@ fn last_end(record: &Record) -> &'static str {
         Some(Outcome::Tampered) => "the repository's own git files had been changed, which is not allowed",
         Some(Outcome::LostClaim) => "somebody else had taken over",
         Some(Outcome::Cancelled) => "a person stopped it",
+        Some(Outcome::Withheld) => "the change was not pushed, because of what it touches or holds",
     }
 }
 
-/// The feedback since the last run began, or all of it.
+/// The feedback that the last run was not told of, or all of it.
 fn feedback(record: &Record, only_new: bool, mark: &str) -> String {
-    let since = record.run.as_ref().and_then(|run| run.started_at).filter(|_| only_new);
-    let is_due = |feedback: &&Feedback| since.is_none_or(|since| feedback.at >= since);
-    let told: Vec<String> =
-        record.feedback.iter().filter(is_due).map(|feedback| fenced(&feedback.text, mark)).collect();
+    let due: Vec<&Feedback> = if only_new { record.new_feedback() } else { record.feedback.iter().collect() };
+    let told: Vec<String> = due.iter().map(|feedback| fenced(&feedback.text, mark)).collect();
     if told.is_empty() { "none".to_owned() } else { told.join("\n\n") }
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{Claimed, Claims, Terms, branch_name, lost};
+use super::{Claimed, Claims, Terms, branch_name, count, lost};
 use crate::error::{Error, Kind, Result};
+use crate::record::files::Overlap;
 use crate::record::trust::content_sha256;
 use crate::record::{Claim, Extra, Record, Status};
 use crate::state::events::Event;
-use crate::state::{Change, Locked, State, instances, not_in_flight, owner};
+use crate::state::{Change, Locked, State, Summary, instances, not_in_flight, owner};
 
 /// The state directory's own claims.
 #[derive(Debug)]
@@ -41,6 +42,20 @@ impl Local {
             }
         }
         Err(Error::new(Kind::Internal, "no instance number is free"))
+    }
+
+    /// The issue in work that touches a file which the wish names, under the lock: of two claims at once that name the
+    /// same file, the second sees the first.
+    fn overlap(&self, locked: &Locked<'_>, wish: &Record, terms: &Terms) -> Option<Overlap> {
+        if !terms.avoid_overlap || wish.named_files.is_empty() {
+            return None;
+        }
+        let active = |summary: &Summary| summary.status.is_some_and(Status::is_active);
+        locked.in_flight().iter().filter(|(_, summary)| active(summary)).find_map(|(number, _)| {
+            // Of one that cannot be read no file is known; cq-status and cq-monitor tell of it.
+            let other = self.state.get(*number).ok()??;
+            Overlap::of(&wish.named_files, &other, terms.changed.get(number))
+        })
     }
 
     fn new_claim(&self, number: u64, text: Option<String>, instance: String, terms: &Terms) -> Claim {
@@ -90,10 +105,13 @@ impl Claims for Local {
         {
             return Ok(held);
         }
-        let active =
-            locked.in_flight().values().filter(|summary| summary.status.is_none_or(Status::is_active));
-        if active.count() >= terms.capacity {
-            return Ok(Claimed::Full);
+        // The index has the finished of no issue, so this costs what is in flight.
+        let places = count(locked.in_flight().values().map(|summary| summary.status), terms);
+        if let Some(full) = places.full.first() {
+            return Ok(Claimed::Full(*full));
+        }
+        if let Some(overlap) = self.overlap(&locked, &wish, terms) {
+            return Ok(Claimed::Waits(overlap));
         }
         let instance = Self::free_instance(&locked, terms)?;
         // What an earlier life of the record carried is not this claim's.
@@ -104,9 +122,12 @@ impl Claims for Local {
             gates: None,
             delivery: None,
             pull_request: None,
+            rounds: None,
+            revert: None,
             spent_usd: None,
             question: None,
             feedback: Vec::new(),
+            cleaned: None,
             history: Vec::new(),
             reasons: Vec::new(),
             claim: Some(self.new_claim(wish.number, Some(content_sha256(&wish.issue)), instance, terms)),
@@ -173,6 +194,41 @@ impl Claims for Local {
         Ok(record)
     }
 
+    fn anew(
+        &self,
+        number: u64,
+        terms: &Terms,
+        why: &str,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record> {
+        let mut locked = self.state.lock()?;
+        let mut record = self.state.get(number)?.ok_or_else(|| not_in_flight(number))?;
+        let known = record.history.len();
+        let now = self.state.clock().now();
+        if record.status != Some(Status::Completed) {
+            let status = record.standing();
+            return Err(Error::new(Kind::Failed, format!("issue #{number} is {status}, not completed")));
+        }
+        change(&mut record)?;
+        record.transition(Status::Queued, self.state.command(), why, now)?;
+        let text = record.claim.take().and_then(|claim| claim.content_sha256);
+        let instance = Self::free_instance(&locked, terms)?;
+        record.claim = Some(Claim { not_before: Some(now), ..self.new_claim(number, text, instance, terms) });
+        let record = Record {
+            outcome: None,
+            run: None,
+            gates: None,
+            delivery: None,
+            pull_request: None,
+            rounds: None,
+            question: None,
+            ..record
+        };
+        locked.put(&record, known)?;
+        locked.commit()?;
+        Ok(record)
+    }
+
     fn release(&self, number: u64) -> Result<Record> {
         let Some(record) = self.state.get(number)? else {
             return Err(Error::new(Kind::Failed, format!("issue #{number} is not claimed")));
@@ -201,6 +257,9 @@ impl Claims for Local {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::Full;
     use super::*;
     use crate::clock::Clock;
     use crate::record::Issue;
@@ -214,6 +273,7 @@ mod tests {
             workspaces: folder.path().join("w"),
             base: "main".to_owned(),
             lease_minutes: 10,
+            ..Terms::default()
         };
         (folder, local, terms)
     }
@@ -239,7 +299,65 @@ mod tests {
         assert_eq!(again, first, "the holder is confirmed");
         let second = won(local.claim(wish(2), &terms).unwrap());
         assert_eq!(second.instance(), "claude-instance-2");
-        assert!(matches!(local.claim(wish(3), &terms).unwrap(), Claimed::Full));
+        assert!(matches!(local.claim(wish(3), &terms).unwrap(), Claimed::Full(Full::Places(2))));
+    }
+
+    #[test]
+    fn pull_requests_that_wait_for_people_take_places_and_free_them_when_they_are_dealt_with() {
+        let (_folder, local, terms) = setup(9);
+        let terms = Terms { max_unreviewed: Some(2), ..terms };
+        let stands_at = |number, status| {
+            local.state.update(number, |record| {
+                record.status = Some(status);
+                Ok(())
+            })
+        };
+        won(local.claim(wish(1), &terms).unwrap());
+        won(local.claim(wish(2), &terms).unwrap());
+        stands_at(1, Status::PrReady).unwrap();
+        let full = |claimed| match claimed {
+            Claimed::Full(full) => full,
+            other => panic!("not full: {other:?}"),
+        };
+        let one_each = Full::Unreviewed { waiting: 1, coming: 1, most: 2 };
+        assert_eq!(full(local.claim(wish(3), &terms).unwrap()), one_each);
+        stands_at(2, Status::PrReady).unwrap();
+        let both = Full::Unreviewed { waiting: 2, coming: 0, most: 2 };
+        assert_eq!(full(local.claim(wish(3), &terms).unwrap()), both);
+        assert!(matches!(local.claim(wish(1), &terms).unwrap(), Claimed::Held(_)), "in flight comes first");
+        stands_at(1, Status::Completed).unwrap();
+        won(local.claim(wish(3), &terms).unwrap());
+    }
+
+    #[test]
+    fn an_issue_waits_for_another_that_names_or_changed_its_files() {
+        let (_folder, local, terms) = setup(9);
+        let naming = |number, files: &[&str]| Record {
+            named_files: files.iter().map(|&file| file.to_owned()).collect(),
+            ..wish(number)
+        };
+        let changed = BTreeMap::from([(1, BTreeSet::from(["c.rs".to_owned()]))]);
+        let avoiding = Terms { avoid_overlap: true, changed, ..terms.clone() };
+        won(local.claim(naming(1, &["a.rs", "b.rs"]), &avoiding).unwrap());
+        for (number, file) in [(2, "b.rs"), (3, "c.rs")] {
+            match local.claim(naming(number, &["x.rs", file]), &avoiding).unwrap() {
+                Claimed::Waits(overlap) => {
+                    assert_eq!((overlap.issue, overlap.files), (1, vec![file.to_owned()]));
+                }
+                other => panic!("#{number} does not wait: {other:?}"),
+            }
+        }
+        won(local.claim(naming(4, &["x.rs"]), &avoiding).unwrap());
+        won(local.claim(naming(5, &[]), &avoiding).unwrap());
+        won(local.claim(naming(6, &["a.rs"]), &terms).unwrap());
+        local
+            .state
+            .update(1, |record| {
+                record.status = Some(Status::PrReady);
+                Ok(())
+            })
+            .unwrap();
+        won(local.claim(naming(3, &["c.rs"]), &avoiding).unwrap());
     }
 
     #[test]

@@ -3,24 +3,35 @@
 //! Every claim goes through [`Claims`]. The record in the state directory always holds it; what differs is
 //! what else must agree before it counts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::clock::Timestamp;
 use crate::config::{Backend, Loaded};
 use crate::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use crate::record::files::Overlap;
 use crate::record::{Claim, Record};
 use crate::state::State;
 
 mod local;
+mod places;
 
 pub use local::Local;
+pub use places::{Full, Places, count};
 
 /// What a claim is made on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Terms {
     /// How many issues may be in work at once on this machine.
     pub capacity: usize,
+    /// How many pull requests may wait for a person, those on their way included; none where any number may.
+    pub max_unreviewed: Option<usize>,
+    /// Whether issues whose files overlap are kept apart.
+    pub avoid_overlap: bool,
+    /// What the branches of issues in work had changed when it was looked at last; only of interest with
+    /// `avoid_overlap`.
+    pub changed: BTreeMap<u64, BTreeSet<String>>,
     /// The folder of the workspaces: an instance whose folder exists is taken.
     pub workspaces: PathBuf,
     /// The base branch.
@@ -36,8 +47,10 @@ pub enum Claimed {
     Won(Box<Record>),
     /// Somebody holds it; who and where, for people.
     Held(String),
+    /// It would get into the way of an issue in work.
+    Waits(Overlap),
     /// No place is free.
-    Full,
+    Full(Full),
 }
 
 /// A place where claims are kept.
@@ -71,6 +84,16 @@ pub trait Claims {
         })
     }
 
+    /// Claims a completed issue once more, whose change was taken back: with a branch of its own, as if it had never been
+    /// worked on. `change` may change more of the record, or refuse.
+    fn anew(
+        &self,
+        number: u64,
+        terms: &Terms,
+        why: &str,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record>;
+
     /// Gives up the claim of an issue that nobody works on; the record goes to the archive.
     fn release(&self, number: u64) -> Result<Record>;
 }
@@ -86,6 +109,9 @@ pub fn of(loaded: &Loaded, state: &State) -> Box<dyn Claims> {
 pub fn terms(loaded: &Loaded, environment: &Environment) -> Result<Terms> {
     Ok(Terms {
         capacity: loaded.config.capacity(),
+        max_unreviewed: loaded.config.queue.max_unreviewed.map(|most| most as usize),
+        avoid_overlap: loaded.config.queue.avoid_overlap,
+        changed: BTreeMap::new(),
         workspaces: loaded.workspaces(environment)?,
         base: loaded.config.git.base.clone(),
         lease_minutes: loaded.config.claims.lease_minutes,

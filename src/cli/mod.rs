@@ -26,6 +26,7 @@ pub mod manual;
 mod monitor;
 mod pr;
 mod prepare;
+mod report;
 mod run;
 mod spawn;
 mod status;
@@ -46,6 +47,7 @@ pub use logs::Logs;
 pub use monitor::Monitor;
 pub use pr::Pr;
 pub use prepare::Prepare;
+pub use report::Report;
 pub use run::Run;
 pub use spawn::Spawn;
 pub use status::Status;
@@ -80,7 +82,7 @@ impl Page {
 }
 
 /// Every command, in the order the data visits them.
-pub const PAGES: [&Page; 19] = [
+pub const PAGES: [&Page; 20] = [
     &umbrella::PAGE,
     &init::PAGE,
     &doctor::PAGE,
@@ -97,6 +99,7 @@ pub const PAGES: [&Page; 19] = [
     &cleanup::PAGE,
     &status::PAGE,
     &logs::PAGE,
+    &report::PAGE,
     &stop::PAGE,
     &token::PAGE,
     &lab::PAGE,
@@ -138,6 +141,8 @@ pub enum FormatName {
     Jsonl,
     /// One JSON array, at the end
     Json,
+    /// The table's columns, comma-separated, for spreadsheets
+    Csv,
 }
 
 impl Common {
@@ -152,6 +157,7 @@ impl Common {
                 FormatName::Table => Format::Table,
                 FormatName::Jsonl => Format::Jsonl,
                 FormatName::Json => Format::Json,
+                FormatName::Csv => Format::Csv,
             }),
             quiet: self.quiet,
             verbose: self.verbose,

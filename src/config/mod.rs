@@ -15,7 +15,11 @@ use crate::record::eligibility::Rules;
 use crate::record::trust::Policy;
 
 mod agents;
+mod cleanup;
+mod feedback;
 mod gates;
+mod guards;
+mod merge;
 mod ranges;
 mod sections;
 mod text;
@@ -25,7 +29,11 @@ pub use agents::{
     AgentName, Budget, Limits, MechanismChoice, Network, Parser, Profile, PromptBy, Sandbox, SandboxAccess,
     SessionBy,
 };
+pub use cleanup::Cleanup;
+pub use feedback::Feedback;
 pub use gates::{Gate, GateRuns};
+pub use guards::{Guards, Protection};
+pub use merge::{Merge, MergeMethod};
 pub use sections::{
     App, AppId, Backend, Claims, Claude, CloneDepth, Git, GitHub, Isolation, Notifications, Orchestration,
     PullRequests, Queue, Trust, Webhook, Workspace,
@@ -54,6 +62,8 @@ pub struct Config {
     pub claude: Claude,
     /// Where agents work.
     pub workspace: Workspace,
+    /// What becomes of finished work.
+    pub cleanup: Cleanup,
     /// Who is told.
     pub notifications: Notifications,
     /// The local repository, its remote and base branch.
@@ -80,6 +90,12 @@ pub struct Config {
     pub gate: GateRuns,
     /// What pull requests look like.
     pub pull_request: PullRequests,
+    /// What is looked at before anything is pushed.
+    pub guards: Guards,
+    /// What sends an agent back to its pull request, and how often.
+    pub feedback: Feedback,
+    /// Whether, and how, `cq-pr --merge` merges.
+    pub merge: Merge,
     /// Where GitHub's webhooks arrive, and the secret that they are signed with.
     pub webhook: Webhook,
     /// The orchestrator, `cq-run`.
@@ -326,6 +342,7 @@ mod tests {
             (r#"{"budget":{"perDayUsd":0}}"#, "budget.perDayUsd"),
             (r#"{"limits":{"cpus":0}}"#, "limits.cpus"),
             (r#"{"limits":{"memoryMegabytes":0}}"#, "limits.memoryMegabytes"),
+            (r#"{"queue":{"maxUnreviewed":0}}"#, "queue.maxUnreviewed"),
         ] {
             assert!(Config::parse(text).unwrap_err().to_string().contains(key), "{text}");
         }

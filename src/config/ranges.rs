@@ -26,6 +26,7 @@ impl Config {
             ("limits.memoryMegabytes", self.limits.memory_megabytes),
             ("limits.processes", self.limits.processes),
             ("claims.leaseMinutes", Some(self.claims.lease_minutes.into())),
+            ("queue.maxUnreviewed", self.queue.max_unreviewed.map(u64::from)),
         ];
         if let Some((key, _)) = whole.into_iter().find(|(_, number)| *number == Some(0)) {
             return Err(Error::new(Kind::Config, format!("'{key}' must be greater than 0")));

@@ -120,11 +120,24 @@ pub struct Queue {
     /// Minutes without any sign of life after which a run is ended as stalled: no output, no work in any of its
     /// processes. 0 never ends one for that.
     pub stall_minutes: f64,
+    /// Pull requests that may wait for a person at the same time. Issues in work count too, because theirs will:
+    /// while there are so many together, cq-claim takes nothing new. By default any number may wait.
+    pub max_unreviewed: Option<u32>,
+    /// Whether an issue is held while another one in work names, or has changed, a file that it names: a path in its
+    /// title or body that the base has.
+    pub avoid_overlap: bool,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_concurrent_issues: 5, retry_attempts: 3, timeout_minutes: 120.0, stall_minutes: 20.0 }
+        Self {
+            max_concurrent_issues: 5,
+            retry_attempts: 3,
+            timeout_minutes: 120.0,
+            stall_minutes: 20.0,
+            max_unreviewed: None,
+            avoid_overlap: false,
+        }
     }
 }
 
@@ -272,13 +285,24 @@ pub struct PullRequests {
     pub labels: Vec<String>,
     /// Logins to assign them to.
     pub assignees: Vec<String>,
+    /// Logins whose review is asked for.
+    pub reviewers: Vec<String>,
+    /// Teams of the owner, by their short names, whose review is asked for.
+    pub team_reviewers: Vec<String>,
     /// Whether the issue gets a comment with the pull request's address.
     pub comment: bool,
 }
 
 impl Default for PullRequests {
     fn default() -> Self {
-        Self { draft: false, labels: Vec::new(), assignees: Vec::new(), comment: true }
+        Self {
+            draft: false,
+            labels: Vec::new(),
+            assignees: Vec::new(),
+            reviewers: Vec::new(),
+            team_reviewers: Vec::new(),
+            comment: true,
+        }
     }
 }
 

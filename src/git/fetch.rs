@@ -15,6 +15,11 @@ const FRESH: Duration = Duration::from_secs(30);
 const PROMISOR: &str = "cq";
 
 impl PrivateGit {
+    /// The next [`PrivateGit::fetch_base`] fetches, however recent the last one is.
+    pub fn forget_fetch(&self) -> Result<()> {
+        durable::remove(&self.dir().join("fetched"))
+    }
+
     /// The newest commit of the base branch on the remote at `address`; its objects are then in the repository.
     /// `remote` is only asked for if there is something to fetch: finding a token takes time. `now` is only used to
     /// say how long a lock was waited for.

@@ -15,16 +15,21 @@ use crate::process::{self, Finished, Program};
 
 mod fetch;
 mod ignored;
+pub mod keep;
+mod merges;
 mod notes;
+pub mod outgoing;
 pub mod own_clone;
 mod private;
 mod quarantine;
 mod remote;
 mod repository;
+mod revert;
 mod shown;
 mod taken;
 pub mod tamper;
 
+pub use merges::Merged;
 pub use private::{Identity, PrivateGit};
 pub use quarantine::{Quarantine, Stand};
 pub use remote::Remote;

@@ -267,27 +267,37 @@ impl PrivateGit {
         if done.success() { Ok(Some(done.text())) } else { Err(complaint("commit", &done)) }
     }
 
-    /// The commit that a branch of the remote points to; none if it has no such branch.
-    pub fn remote_head(&self, remote: &Remote, branch: &str) -> Result<Option<String>> {
+    /// The commit that a branch of the remote points to, and the name of the remote's default branch.
+    pub fn remote_head(&self, remote: &Remote, branch: &str) -> Result<There> {
         let full = format!("refs/heads/{branch}");
         let ask = self.program().args([
             "ls-remote",
             "--quiet",
-            "--refs",
+            "--symref",
             "--end-of-options",
             &remote.address,
+            "HEAD",
             &full,
         ]);
         let done = remote.authorize(ask)?.run(REMOTE_DEADLINE)?;
         if !done.success() {
             return Err(complaint(&format!("ask '{}'", remote.address), &done));
         }
-        Ok(done.text().lines().find_map(|line| line.strip_suffix(&format!("\t{full}")).map(str::to_owned)))
+        Ok(There::of(&done.text(), &full))
+    }
+
+    /// Deletes a branch of the remote that still ends in this commit.
+    pub fn delete_there(&self, remote: &Remote, branch: &str, expected: &str) -> Result<()> {
+        self.push_change(remote, "", branch, Some(expected))
     }
 
     /// Pushes a commit to a branch, on the condition that the branch still is what was last seen there (none:
     /// does not exist).
     pub fn push(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
+        self.push_change(remote, sha, branch, expected)
+    }
+
+    fn push_change(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
         let push = self.program().args([
             "push".to_owned(),
             "--quiet".to_owned(),
@@ -303,12 +313,37 @@ impl PrivateGit {
         if done.success() {
             return Ok(());
         }
-        let what = format!("push '{branch}' to '{}'", remote.address);
+        let what = if sha.is_empty() { "delete" } else { "push" };
+        let preposition = if sha.is_empty() { "at" } else { "to" };
+        let what = format!("{what} '{branch}' {preposition} '{}'", remote.address);
         if String::from_utf8_lossy(&done.stdout).contains("(stale info)") {
             let message = format!("cannot {what}: somebody else has changed the branch");
             return Err(Error::new(Kind::Failed, message).hint("run cq-pr again to see what is there now"));
         }
         Err(complaint(&what, &done))
+    }
+}
+
+/// What is there of a branch on a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct There {
+    /// The commit that the branch points to; none if there is no such branch.
+    pub head: Option<String>,
+    /// The remote's default branch; none if it does not say.
+    pub default_branch: Option<String>,
+}
+
+impl There {
+    /// `ref: refs/heads/main`, a tab, `HEAD`; and for each ref its commit, a tab, its name.
+    fn of(answer: &str, full: &str) -> Self {
+        let find = |name: &str, start: &str| {
+            let lines = answer.lines().filter_map(|line| line.split_once('\t'));
+            let mut named = lines.filter(|(_, of)| *of == name);
+            named
+                .find_map(|(what, _)| what.strip_prefix(start).filter(|what| !what.contains(' ')))
+                .map(str::to_owned)
+        };
+        Self { head: find(full, ""), default_branch: find("HEAD", "ref: refs/heads/") }
     }
 }
 
@@ -329,6 +364,15 @@ fn batch(mut answer: &[u8], count: usize) -> Vec<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remote_says_its_default_branch() {
+        let told = "ref: refs/heads/main\tHEAD\n0a\tHEAD\n0b\trefs/heads/claude/x";
+        let there = There::of(told, "refs/heads/claude/x");
+        assert_eq!((there.head.as_deref(), there.default_branch.as_deref()), (Some("0b"), Some("main")));
+        let there = There::of("0a\trefs/heads/claude/xy", "refs/heads/claude/x");
+        assert_eq!((there.head, there.default_branch), (None, None));
+    }
 
     #[test]
     fn the_answers_of_a_batch_are_told_apart() {

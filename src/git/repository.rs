@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Git, LOCAL_DEADLINE, complaint};
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::process::Finished;
-use crate::state::durable;
+use crate::process::{Finished, Program};
+use crate::state::folder::{self, Identity};
+use crate::state::{durable, removal};
 
 /// The owner's repository.
 #[derive(Debug, Clone)]
@@ -65,6 +66,10 @@ impl Repository {
     }
 
     pub(super) fn run(&self, args: &[&str]) -> Result<Finished> {
+        self.program().args(args.iter().copied()).run(LOCAL_DEADLINE)
+    }
+
+    fn program(&self) -> Program {
         let exact = self.common_dir.parent().unwrap_or(&self.common_dir);
         self.git
             .program(&self.common_dir)
@@ -73,8 +78,6 @@ impl Repository {
             .args(["-c".to_owned(), format!("safe.directory={}", self.common_dir.display())])
             .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.bare=true"])
             .env("GIT_DIR", self.common_dir.display().to_string())
-            .args(args)
-            .run(LOCAL_DEADLINE)
     }
 
     /// The address of the remote `origin`; none if there is none. Only asked for before an agent has run.
@@ -99,6 +102,25 @@ impl Repository {
     pub fn set_ref(&self, name: &str, sha: &str) -> Result<()> {
         let done = self.run(&["update-ref", "--no-deref", name, sha])?;
         if done.success() { Ok(()) } else { Err(complaint(&format!("set '{name}'"), &done)) }
+    }
+
+    /// Makes a ref, unless there is one of this name: then nothing is changed, and the answer is no.
+    pub fn create_ref(&self, name: &str, sha: &str) -> Result<bool> {
+        let nothing = "0".repeat(sha.len());
+        let done = self.run(&["update-ref", "--no-deref", name, sha, &nothing])?;
+        match done.success() {
+            true => Ok(true),
+            false if self.resolve(name)?.is_some() => Ok(false),
+            false => Err(complaint(&format!("set '{name}'"), &done)),
+        }
+    }
+
+    /// Deletes a branch that still ends in this commit, and keeps the commit by another ref, both or neither.
+    pub fn set_aside(&self, branch: &str, sha: &str, kept_by: &str) -> Result<()> {
+        let change = format!("update {kept_by} {sha}\ndelete refs/heads/{branch} {sha}\n");
+        let update = ["update-ref", "--no-deref", "--stdin"];
+        let done = self.program().args(update).stdin_bytes(change).run(LOCAL_DEADLINE)?;
+        if done.success() { Ok(()) } else { Err(complaint(&format!("delete '{branch}'"), &done)) }
     }
 
     /// Points a ref at another commit, if it still points to `old`.
@@ -205,12 +227,34 @@ impl Repository {
             .try_for_each(|lock| durable::remove(lock))
     }
 
-    /// Forgets a worktree: removes its administrative folder, and nothing else.
-    pub fn forget_worktree(&self, git_dir: &Path) -> Result<()> {
-        if git_dir.parent() != Some(&self.common_dir.join("worktrees")) || !git_dir.is_dir() {
+    /// The administrative folder that a worktree names, if that one names the worktree too: each can be written by an
+    /// agent in it.
+    pub fn registered(&self, worktree: &Path) -> Option<PathBuf> {
+        let git_dir = self.git_dir_of(worktree).ok()?;
+        let back = std::fs::read_to_string(git_dir.join("gitdir")).ok()?;
+        (Path::new(back.trim_end()) == worktree.join(".git")).then_some(git_dir)
+    }
+
+    /// Forgets a worktree: removes its administrative folder, if that is the one that `is_it` knows, and nothing else.
+    pub fn forget_worktree(&self, git_dir: &Path, is_it: impl Fn(Identity) -> bool) -> Result<()> {
+        let (parent, Some(name)) = (self.common_dir.join("worktrees"), git_dir.file_name()) else {
+            return Ok(());
+        };
+        if git_dir.parent() != Some(&parent) {
             return Ok(());
         }
-        std::fs::remove_dir_all(git_dir)
-            .or_fail(Kind::CannotWrite, || format!("cannot remove '{}'", git_dir.display()))
+        let failed = || format!("cannot remove '{}'", git_dir.display());
+        let open = || folder::step(folder::open(&self.common_dir)?, "worktrees");
+        let parent = match open() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            parent => parent.or_fail(Kind::CannotWrite, failed)?,
+        };
+        let about = folder::look(&parent, name).or_fail(Kind::CannotWrite, failed)?;
+        let Some(about) = about.filter(folder::is_folder) else { return Ok(()) };
+        let there = Identity::in_stat(&about);
+        if !is_it(there) {
+            return Ok(());
+        }
+        removal::remove(&parent, name, there).map(drop).or_fail(Kind::CannotWrite, failed)
     }
 }

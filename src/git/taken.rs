@@ -56,7 +56,7 @@ impl PrivateGit {
     }
 
     /// Makes an empty object directory that borrows from the repository, and from nobody else.
-    fn beside_shared(&self, folder: &Path) -> Result<PathBuf> {
+    pub(super) fn beside_shared(&self, folder: &Path) -> Result<PathBuf> {
         make_private(&folder.join("info"))?;
         let borrowed = format!("{}\n", self.shared_objects().display());
         durable::replace_cheaply(&folder.join("info/alternates"), borrowed.as_bytes())?;

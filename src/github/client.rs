@@ -20,6 +20,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::redact::Redactor;
 
 mod probe;
+mod text;
 
 pub use probe::Probe;
 
@@ -216,6 +217,15 @@ impl Client {
         let request = Request { method: "POST", url, body: Some(&body), known: None, demand };
         let answer = self.exchange(&request, &Repeat::Harmless)?.ok_or_else(|| unasked(url))?;
         Ok(answer.body)
+    }
+
+    /// Changes something by GraphQL. Gives `data` and `errors` as they came: a refusal is among them.
+    pub fn mutate(&self, document: &str, variables: &Value, repeat: &Repeat<'_>) -> Result<Value> {
+        let body = json!({ "query": document, "variables": variables }).to_string();
+        let demand = Demand { resource: Resource::GraphQl, effect: Effect::Create };
+        let url = &self.endpoints.graphql;
+        let request = Request { method: "POST", url, body: Some(&body), known: None, demand };
+        Ok(self.exchange(&request, repeat)?.ok_or_else(|| unasked(url))?.body)
     }
 
     /// None where nothing has changed.

@@ -76,10 +76,13 @@ pub fn is_ours(body: &str) -> bool {
     marker.is_some_and(|(_, marker)| marker.trim_start().starts_with("cq:") && !marker.contains("-->"))
 }
 
-/// The comment with a marker, on whatever page it is. Never from the cache: what was just said must be found.
 fn marked(client: &Client, repo: &str, number: u64, marker: &str) -> Result<Option<Value>> {
-    let path = format!("repos/{repo}/issues/{number}/comments");
-    let mut next = Some(client.address(&path, &[("per_page", "100")])?);
+    marked_in(client, &format!("repos/{repo}/issues/{number}/comments"), marker)
+}
+
+/// The comment with a marker in a list, on whatever page it is. Never from the cache: what was just said must be found.
+pub(super) fn marked_in(client: &Client, path: &str, marker: &str) -> Result<Option<Value>> {
+    let mut next = Some(client.address(path, &[("per_page", "100")])?);
     while let Some(url) = next {
         let mut answer = client.get_fresh(&url)?;
         let comments = answer.body.as_array_mut().map(std::mem::take).unwrap_or_default();

@@ -1,5 +1,9 @@
 //! What cq asks GraphQL. The tests hold every document against GitHub's schema.
 
+mod pulls;
+
+pub(super) use pulls::{AUTO_MERGE, ENQUEUE, FAILURE, PROGRESS, REVERT};
+
 /// What is read of an issue's events, on every page.
 macro_rules! events {
     () => {

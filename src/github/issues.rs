@@ -1,16 +1,22 @@
 //! Issues: from GitHub's REST API, or as a file in its shape or in that of `gh issue list --json`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Client;
 use super::lists::is_pull_request;
 use super::verdict::LATER;
+use super::{Client, Repeat};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::{Issue, Record};
 
 /// One issue as it is now.
 pub fn get(client: &Client, repo: &str, number: u64) -> Result<Record> {
     received(&item(client, repo, number)?, repo)
+}
+
+/// Opens a closed issue again; an open one stays as it is.
+pub fn reopen(client: &Client, repo: &str, number: u64) -> Result<()> {
+    let url = client.address(&format!("repos/{repo}/issues/{number}"), &[])?;
+    client.write("PATCH", &url, Some(&json!({ "state": "open" })), &Repeat::Harmless).map(drop)
 }
 
 /// An issue in an answer of GitHub's: one that is none is GitHub's trouble, not that of whoever reads it.

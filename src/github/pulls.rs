@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
+use super::reviewers::Asked;
 use super::verdict::LATER;
 use super::{Client, Refusal, Repeat, assignees, labels};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,8 @@ pub struct Found {
     pub labels: Vec<String>,
     /// Logins.
     pub assignees: Vec<String>,
+    /// Whose review is asked for.
+    pub asked: Asked,
 }
 
 /// What is known of a branch's pull requests.
@@ -83,14 +86,30 @@ fn choose(pulls: &[Found], sha: &str) -> Known {
     }
 }
 
-/// One pull request as it is now.
-pub fn get(client: &Client, repo: &str, number: u64) -> Result<PullRequest> {
-    from_json(&client.get(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
-}
-
-/// The same, with what it is dressed in, and never from the cache.
+/// One pull request as it is now, with what it is dressed in. Never from the cache.
 pub fn look(client: &Client, repo: &str, number: u64) -> Result<Found> {
     found(&client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
+}
+
+/// The newest pull request whose text has a marker, of the last hundred. Never from the cache.
+pub fn marked(client: &Client, repo: &str, marker: &str) -> Result<Option<PullRequest>> {
+    let query = [("state", "all"), ("sort", "created"), ("direction", "desc"), ("per_page", "100")];
+    let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
+    let mut list = answer.body.as_array().into_iter().flatten();
+    let found = list.find(|pull| pull["body"].as_str().is_some_and(|body| body.contains(marker)));
+    found.map(from_json).transpose()
+}
+
+/// What a pull request says. Never from the cache.
+pub fn body(client: &Client, repo: &str, number: u64) -> Result<String> {
+    let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?;
+    Ok(answer.body["body"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Lets a pull request say something else.
+pub fn rewrite(client: &Client, repo: &str, number: u64, body: &str) -> Result<()> {
+    let url = client.address(&format!("repos/{repo}/pulls/{number}"), &[])?;
+    client.write("PATCH", &url, Some(&json!({ "body": body })), &Repeat::Harmless).map(drop)
 }
 
 /// What stands in the way of a pull request, by GitHub's own word.
@@ -173,7 +192,8 @@ fn of_branch_now(client: &Client, repo: &str, branch: &str, sha: &str) -> Result
 
 fn found(pull: &Value) -> Result<Found> {
     let pull_request = from_json(pull)?;
-    Ok(Found { pull_request, labels: labels::of(pull), assignees: assignees::of(pull) })
+    let (labels, assignees) = (labels::of(pull), assignees::of(pull));
+    Ok(Found { pull_request, labels, assignees, asked: Asked::of(pull) })
 }
 
 fn from_json(pull: &Value) -> Result<PullRequest> {

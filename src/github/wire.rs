@@ -12,6 +12,8 @@ use crate::redact::Redactor;
 
 /// No answer is longer, unpacked: 100 issues with bodies of 65,536 characters each are less.
 pub(super) const LONGEST_BODY: u64 = 10 << 20;
+/// No text of which only the end is wanted is read further: a job that prints for ever is not read for ever.
+const LONGEST_TEXT: u64 = 256 << 20;
 /// How many redirects are followed: a renamed repository is one.
 const REDIRECTS: u32 = 5;
 const GITHUB_JSON: &str = "application/vnd.github+json";
@@ -105,11 +107,23 @@ impl Wire {
         Self { agent: config.new_agent() }
     }
 
+    /// Reads the end of a text, wherever the server leads: with the token only to the servers that may see it, and with
+    /// nothing written. Whose word it is, is then that of whoever GitHub named.
+    pub(super) fn send_for_text(&self, sent: &Sent<'_>, keep: usize) -> Result<Reply, Broken> {
+        let mut url = sent.url.clone();
+        for _ in 0..=REDIRECTS {
+            let reply = self.once(sent, "GET", &url, None, Keep::End(keep))?;
+            let Some(target) = redirect(&reply, &url)? else { return Ok(reply) };
+            url = target;
+        }
+        Err(Broken::Redirect(format!("more than {REDIRECTS} redirects")))
+    }
+
     /// Sends, and follows where the server leads.
     pub(super) fn send(&self, sent: &Sent<'_>) -> Result<Reply, Broken> {
         let (mut url, mut method, mut body) = (sent.url.clone(), sent.method, sent.body);
         for _ in 0..=REDIRECTS {
-            let reply = self.once(sent, method, &url, body)?;
+            let reply = self.once(sent, method, &url, body, Keep::All)?;
             let Some(target) = redirect(&reply, &url)? else { return Ok(reply) };
             // The token would stay here, but not what is written; and whose word would the answer be?
             let known = sent.bearer.is_some_and(|(_, servers)| servers.contains(&target.origin()));
@@ -125,7 +139,14 @@ impl Wire {
         Err(Broken::Redirect(format!("more than {REDIRECTS} redirects")))
     }
 
-    fn once(&self, sent: &Sent<'_>, method: &str, url: &Url, body: Option<&str>) -> Result<Reply, Broken> {
+    fn once(
+        &self,
+        sent: &Sent<'_>,
+        method: &str,
+        url: &Url,
+        body: Option<&str>,
+        keep: Keep,
+    ) -> Result<Reply, Broken> {
         let mut request = http::Request::builder()
             .method(method)
             .uri(url.as_str())
@@ -147,13 +168,46 @@ impl Wire {
             }
         };
         let (parts, body) = response.into_parts();
-        let mut bytes = Vec::new();
-        // What is counted is what comes out of the unpacking, so that a small packed answer cannot fill the memory.
-        body.into_reader().take(LONGEST_BODY + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LONGEST_BODY {
-            return Err(Broken::TooLong);
-        }
+        let bytes = match keep {
+            Keep::End(keep) => end_of(body.into_reader(), keep)?,
+            Keep::All => {
+                let mut bytes = Vec::new();
+                // What is counted is what comes out of the unpacking, so that a small packed answer cannot fill the
+                // memory.
+                body.into_reader().take(LONGEST_BODY + 1).read_to_end(&mut bytes)?;
+                if bytes.len() as u64 > LONGEST_BODY {
+                    return Err(Broken::TooLong);
+                }
+                bytes
+            }
+        };
         Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body: bytes })
+    }
+}
+
+/// What of a body is wanted.
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    /// All of it, or nothing.
+    All,
+    /// At most so many bytes of its end.
+    End(usize),
+}
+
+/// The end of what can be read; of a text that has none, what came until it was enough.
+fn end_of(reader: impl std::io::Read, keep: usize) -> Result<Vec<u8>, std::io::Error> {
+    let mut reader = reader.take(LONGEST_TEXT);
+    let (mut kept, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let length = reader.read(&mut chunk)?;
+        if length == 0 {
+            kept.drain(..kept.len().saturating_sub(keep));
+            return Ok(kept);
+        }
+        kept.extend_from_slice(&chunk[..length]);
+        if kept.len() > 2 * keep + chunk.len() {
+            kept.drain(..kept.len() - keep);
+        }
     }
 }
 
@@ -176,6 +230,15 @@ fn redirect(reply: &Reply, from: &Url) -> Result<Option<Url>, Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_text_the_end_is_kept() {
+        let text: Vec<u8> = (0..600_000_u32).map(|at| (at % 251) as u8).collect();
+        for keep in [0, 10, 100_000, 700_000] {
+            let end = end_of(text.as_slice(), keep).unwrap();
+            assert_eq!(end, text[text.len().saturating_sub(keep)..], "{keep}");
+        }
+    }
 
     #[test]
     fn no_redirect_gives_encryption_up() {

@@ -44,6 +44,19 @@ enum What {
     DeleteComment {
         id: u64,
     },
+    /// Changes a comment at a line.
+    EditLine {
+        id: u64,
+        body: String,
+    },
+    /// Marks the thread of a comment at a line as dealt with.
+    Resolve {
+        id: u64,
+    },
+    /// Takes a review back.
+    Dismiss {
+        id: u64,
+    },
     Assign(String),
     Close(Option<String>),
     Reopen,
@@ -114,6 +127,23 @@ fn act(store: &mut Store, deed: Deed, now: Timestamp) -> Result<Value, Failure> 
         What::DeleteComment { id } => {
             for issue in store.repository_mut(owner, name)?.issues.values_mut() {
                 issue.comments.retain(|comment| comment.id != id);
+            }
+        }
+        What::EditLine { id, body } => {
+            let edit = store.edit(at);
+            let thread = store.repository_mut(owner, name)?.thread_of(id)?;
+            for comment in thread.comments.iter_mut().filter(|comment| comment.id == id) {
+                body.clone_into(&mut comment.body);
+                comment.edits.push(edit.clone());
+            }
+        }
+        What::Resolve { id } => store.repository_mut(owner, name)?.thread_of(id)?.resolved = true,
+        What::Dismiss { id } => {
+            for issue in store.repository_mut(owner, name)?.issues.values_mut() {
+                let reviews = issue.pull.iter_mut().flat_map(|pull| &mut pull.reviews);
+                reviews
+                    .filter(|review| review.id == id)
+                    .for_each(|one| "DISMISSED".clone_into(&mut one.state));
             }
         }
         What::Assign(login) => {

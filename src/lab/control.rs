@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure, no_content, ok, parse};
 use super::faults::Fault;
 use super::limits::Resource;
+use super::progress::{self, LineComment, Rules, Thread};
 use super::server::{Lab, Shared};
 use super::store::{CheckRun, Issue, Repository, Review, Store, same};
 
 pub(super) async fn handle(lab: &Shared, what: &str, request: Request) -> Answer {
     let method = request.method().clone();
     let what = what.to_owned();
+    let signed = request.headers().contains_key(axum::http::header::AUTHORIZATION);
     let problem = |_| Failure::message(StatusCode::BAD_REQUEST, "cannot read the request");
     let body = to_bytes(request.into_body(), 16 * 1024 * 1024).await.map_err(problem)?;
     match (&method, what.as_str()) {
@@ -37,6 +39,16 @@ pub(super) async fn handle(lab: &Shared, what: &str, request: Request) -> Answer
         (&Method::POST, "act") => super::act::answer(lab, &body),
         (&Method::POST, "checks") => check(lab, parse(&body)?),
         (&Method::POST, "reviews") => review(lab, parse(&body)?),
+        (&Method::POST, "rules") => {
+            let rules: Rules = parse(&body)?;
+            if let Some(first) = lab.store().repositories.first_mut() {
+                first.rules = rules;
+            }
+            no_content()
+        }
+        (&Method::GET, what) if what.starts_with("log/") => {
+            progress::stored_log(lab, what.trim_start_matches("log/"), signed)
+        }
         _ => Err(Failure::not_found()),
     }
 }
@@ -84,6 +96,8 @@ struct NewCheck {
     /// `success`, `failure`…; absent means that it still runs.
     conclusion: Option<String>,
     summary: Option<String>,
+    /// What its job printed: it is one of GitHub's own CI.
+    log: Option<String>,
 }
 
 fn default_check() -> String {
@@ -101,8 +115,8 @@ fn check(lab: &Lab, new: NewCheck) -> Answer {
     let checks = &mut named(&mut store, &new.repository)?.checks;
     checks.retain(|check| check.sha != new.sha || !same(&check.name, &new.name));
     let status = if new.conclusion.is_some() { "completed" } else { "in_progress" }.to_owned();
-    let NewCheck { sha, name, conclusion, summary, .. } = new;
-    checks.push(CheckRun { id, sha, name, status, conclusion, summary, at });
+    let NewCheck { sha, name, conclusion, summary, log, .. } = new;
+    checks.push(CheckRun { id, sha, name, status, conclusion, summary, log, at });
     no_content()
 }
 
@@ -118,16 +132,39 @@ struct NewReview {
     state: String,
     #[serde(default)]
     body: String,
+    /// What is said at lines.
+    #[serde(default)]
+    comments: Vec<AtLine>,
+    /// When; now where absent.
+    at: Option<crate::clock::Timestamp>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtLine {
+    path: String,
+    line: Option<u64>,
+    body: String,
+}
+
+/// Gives the ids of the review and of what was said at lines.
 fn review(lab: &Lab, new: NewReview) -> Answer {
-    let (now, mut store) = (lab.now(), lab.store());
+    let mut store = lab.store();
+    let now = new.at.unwrap_or_else(|| lab.now());
+    super::plant::know(&mut store, &new.user, "read");
     let id = store.next_id();
+    let ids: Vec<u64> = new.comments.iter().map(|_| store.next_id()).collect();
     let issue = named(&mut store, &new.repository)?.issue_mut(new.number)?;
     let pull = issue.pull.as_mut().ok_or_else(Failure::not_found)?;
     let commit_id = pull.head_sha.clone().unwrap_or_default();
-    let NewReview { user, state, body, .. } = new;
+    let NewReview { user, state, body, comments, .. } = new;
+    for (AtLine { path, line, body }, comment) in comments.into_iter().zip(&ids) {
+        let (user, commit, edits) = (user.clone(), commit_id.clone(), Vec::new());
+        let comment = LineComment { id: *comment, user, body, review: id, commit, edits, at: now };
+        pull.talk.threads.push(Thread { path, line, resolved: false, comments: vec![comment] });
+    }
+    pull.asked.people.retain(|login| !same(login, &user));
     pull.reviews.push(Review { id, user, state, body, commit_id, submitted_at: now });
     issue.updated_at = now;
-    no_content()
+    ok(&json!({"id": id, "comments": ids}))
 }

@@ -98,6 +98,13 @@ pub(super) async fn merge(
     if pull.draft {
         return Err(refuse("Pull Request is still a draft"));
     }
+    let refusal = {
+        let store = lab.store();
+        store.repository(&owner, &name)?.refusal(&pull, &lab.shapes(&store))
+    };
+    if let Some(message) = refusal {
+        return Err(refuse(&message));
+    }
     if wish.sha.as_ref().is_some_and(|sha| *sha != head) {
         let message = "Head branch was modified. Review and try the merge again.";
         return Err(Failure::message(StatusCode::CONFLICT, message));

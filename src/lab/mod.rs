@@ -2,7 +2,7 @@
 //! pipeline can be tried and tested with no account and no network.
 //!
 //! [`serve`] lets in whoever may come ([`admit`], [`identity`], [`roles`], [`limits`]), answers as GitHub's
-//! REST API does ([`issues`], [`relations`], [`labels`], [`pulls`], [`merge`], [`people`], [`apps`],
+//! REST API does ([`issues`], [`relations`], [`labels`], [`pulls`], [`progress`], [`merge`], [`people`], [`apps`],
 //! [`repositories`]; drawn by [`shapes`] in one of two [`versions`], from what [`store`] holds and [`changes`]
 //! changes) and as its GraphQL API does ([`graphql`]), and hands git's requests to git's own server
 //! ([`git_http`]). What it holds at the start is read by [`seed`] and set up by [`plant`]; [`control`] shows it
@@ -44,9 +44,11 @@ mod merge;
 mod messages;
 mod people;
 mod plant;
+mod progress;
 mod pulls;
 mod relations;
 mod repositories;
+mod reviewers;
 mod roles;
 mod script;
 mod search;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::identity::{self, App, Installation, Token};
 use super::limits::Meter;
+use super::reviewers::Asked;
 use super::seed::{
     Seed, SeedApp, SeedEdit, SeedEvent, SeedIssue, SeedRepository, SeedState, SeedUser, epoch,
 };
@@ -121,11 +122,13 @@ impl SeedRepository {
             cursors: self.cursor_pagination,
             created_at: epoch(),
             labels: Vec::new(),
+            teams: self.teams.clone(),
             issues: BTreeMap::new(),
             gone: BTreeMap::new(),
             lag: Duration::from_millis(self.list_lag_ms),
             pushes: Vec::new(),
             checks: Vec::new(),
+            rules: super::progress::Rules::default(),
         };
         for label in &self.labels {
             let id = store.next_id();
@@ -273,6 +276,8 @@ impl SeedRepository {
             merged_by: None,
             merge_commit_sha: None,
             reviews: Vec::new(),
+            asked: Asked::default(),
+            talk: super::progress::Talk::default(),
         }
     }
 }

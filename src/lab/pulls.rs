@@ -12,8 +12,9 @@ use super::answer::{Answer, Failure, created, ok, parse};
 use super::issues::fresh;
 use super::links::{self, List};
 use super::merge;
+use super::reviewers::Asked;
 use super::server::{Here, Lab, Link};
-use super::store::{Issue, Pull, Repository, State, same};
+use super::store::{Issue, Pull, State, same};
 
 pub(super) fn routes() -> Router<Link> {
     Router::new()
@@ -21,7 +22,6 @@ pub(super) fn routes() -> Router<Link> {
         .route("/repos/{owner}/{repo}/pulls/{number}", get(show).patch(edit))
         .route("/repos/{owner}/{repo}/pulls/{number}/merge", put(merge::merge))
         .route("/repos/{owner}/{repo}/pulls/{number}/reviews", get(reviews))
-        .route("/repos/{owner}/{repo}/pulls/{number}/comments", get(comments))
 }
 
 /// Follows the branches of the open pull requests: a new push moves the head, a deleted branch closes.
@@ -127,13 +127,15 @@ async fn create(Here(lab): Here, Path((owner, name)): Path<(String, String)>, bo
         merged_by: None,
         merge_commit_sha: None,
         reviews: Vec::new(),
+        asked: Asked::default(),
+        talk: super::progress::Talk::default(),
     };
     let number = enter(&lab, &owner, &name, (title, new.body), pull, ahead)?;
     created(&whole(&lab, &owner, &name, number).await?)
 }
 
 /// Takes a new pull request in, unless there is nothing in it or it is there already.
-fn enter(
+pub(super) fn enter(
     lab: &Lab,
     owner: &str,
     name: &str,
@@ -198,7 +200,8 @@ async fn whole(lab: &Lab, owner: &str, name: &str, number: u64) -> Result<serde_
     let more = json!({
         "merged": pull.merged_at.is_some(), "merged_by": pull.merged_by.as_deref().map(|login| shapes.user(login)),
         "mergeable": mergeable, "rebaseable": mergeable, "mergeable_state": state,
-        "maintainer_can_modify": false, "review_comments": 0, "commits": size.commits,
+        "maintainer_can_modify": false,
+        "review_comments": pull.talk.threads.iter().map(|thread| thread.comments.len()).sum::<usize>(), "commits": size.commits,
         "additions": size.additions, "deletions": size.deletions, "changed_files": size.files,
     });
     if let (Some(shape), Some(more)) = (shape.as_object_mut(), more.as_object()) {
@@ -263,11 +266,4 @@ async fn reviews(
     let (shapes, repository) = (lab.shapes(&store), store.repository(&owner, &name)?);
     let list = List::of(&lab, &uri, repository);
     list.page(&repository.pull(number)?.1.reviews, |review| shapes.review(repository, number, review))
-}
-
-/// Nobody comments on lines in a rehearsal.
-async fn comments(Here(lab): Here, Path((owner, name, number)): Path<(String, String, u64)>) -> Answer {
-    let store = lab.store();
-    let _: (&Issue, &Pull) = Repository::pull(store.repository(&owner, &name)?, number)?;
-    ok(&json!([]))
 }

@@ -23,6 +23,7 @@ pub(super) fn need(method: &Method, rest: &[&str]) -> Need {
         ["pulls", _, "merge"] | ["git" | "contents", ..] => "contents",
         ["pulls", ..] => "pull_requests",
         ["commits", _, "check-runs"] => "checks",
+        ["actions", ..] => "actions",
         ["commits", _, "status"] => "statuses",
         _ => "metadata",
     };

@@ -99,6 +99,9 @@ pub(super) struct SeedRepository {
     pub(super) list_lag_ms: u64,
     #[serde(default)]
     pub(super) labels: Vec<SeedLabel>,
+    /// Teams that may review, by their short names.
+    #[serde(default)]
+    pub(super) teams: Vec<String>,
     #[serde(default)]
     pub(super) issues: Vec<SeedIssue>,
     pub(super) generate: Option<Generate>,

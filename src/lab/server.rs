@@ -18,8 +18,8 @@ use super::log::{self, Said};
 use super::shapes::Shapes;
 use super::store::{LOGGED, Logged, Store};
 use super::{
-    ServeOptions, admit, apps, breakage, control, git_http, issues, labels, people, place, pulls, relations,
-    repositories,
+    ServeOptions, admit, apps, breakage, control, git_http, issues, labels, people, place, progress, pulls,
+    relations, repositories, reviewers,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind, OrFail, Result};
@@ -84,6 +84,8 @@ pub(super) async fn listen(
             .merge(issues::routes())
             .merge(labels::routes())
             .merge(pulls::routes())
+            .merge(reviewers::routes())
+            .merge(progress::routes())
             .merge(people::routes())
             .merge(relations::routes())
             .merge(apps::routes())

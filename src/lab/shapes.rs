@@ -75,7 +75,7 @@ impl Shapes<'_> {
             "has_discussions": false, "has_downloads": true, "homepage": null, "language": null,
             "archived": false, "disabled": false, "mirror_url": null, "license": null, "topics": [],
             "allow_merge_commit": true, "allow_squash_merge": true, "allow_rebase_merge": true,
-            "allow_auto_merge": false, "delete_branch_on_merge": false,
+            "allow_auto_merge": repository.rules.auto_merge, "delete_branch_on_merge": false,
             "pushed_at": repository.pushes.last().map_or(repository.created_at, |push| push.at),
             "created_at": repository.created_at, "updated_at": repository.created_at,
             "permissions": {
@@ -155,6 +155,7 @@ impl Shapes<'_> {
         let html = format!("{}/pull/{number}", self.html(repository));
         let head = pull.head_sha.clone().unwrap_or_else(|| pull.base_sha.clone());
         let statuses = format!("{api}/statuses/{head}");
+        let [people, teams] = super::reviewers::of(self, repository, pull);
         let end = |branch: &str, sha: &str| {
             json!({
                 "label": format!("{}:{branch}", repository.owner), "ref": branch, "sha": sha,
@@ -168,7 +169,7 @@ impl Shapes<'_> {
             "commits_url": format!("{url}/commits"), "review_comments_url": format!("{url}/comments"),
             "review_comment_url": format!("{api}/pulls/comments{{/number}}"), "statuses_url": statuses,
             "merged_at": pull.merged_at, "merge_commit_sha": pull.merge_commit_sha, "draft": pull.draft,
-            "requested_reviewers": [], "requested_teams": [], "auto_merge": null,
+            "requested_reviewers": people, "requested_teams": teams, "auto_merge": null,
             "head": end(&pull.head, &head), "base": end(&pull.base, &pull.base_sha),
             "_links": {
                 "self": {"href": url}, "html": {"href": html}, "issue": {"href": issue_url},

@@ -10,6 +10,8 @@ use super::faults::Fault;
 use super::identity::{App, Token};
 use super::limits::Meter;
 use super::log::Said;
+use super::progress::{Rules, Talk};
+use super::reviewers::Asked;
 use crate::clock::Timestamp;
 
 /// Everything.
@@ -118,6 +120,7 @@ pub(super) struct Repository {
     pub cursors: bool,
     pub created_at: Timestamp,
     pub labels: Vec<Label>,
+    pub teams: Vec<String>,
     /// Issues and pull requests, by number.
     pub issues: BTreeMap<u64, Issue>,
     /// Issues that are not here any more.
@@ -126,6 +129,7 @@ pub(super) struct Repository {
     pub lag: Duration,
     pub pushes: Vec<Push>,
     pub checks: Vec<CheckRun>,
+    pub rules: Rules,
 }
 
 /// Where an issue went.
@@ -227,6 +231,8 @@ pub(super) struct Pull {
     pub merged_by: Option<String>,
     pub merge_commit_sha: Option<String>,
     pub reviews: Vec<Review>,
+    pub asked: Asked,
+    pub talk: Talk,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -297,6 +303,9 @@ pub(super) struct CheckRun {
     pub status: String,
     pub conclusion: Option<String>,
     pub summary: Option<String>,
+    /// What its job printed, where it is one of GitHub's own CI.
+    #[serde(skip)]
+    pub log: Option<String>,
     pub at: Timestamp,
 }
 

@@ -1,11 +1,13 @@
 //! `cq-claim`: one winner per issue, as long as there are places.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
+use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
 use crate::agent::prompt;
-use crate::claims::{self, Claimed, Terms};
+use crate::claims::{self, Claimed, Places, Terms};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::record::{Record, Source, Status, Trust, Verdict};
 use crate::session::Session;
@@ -31,7 +33,7 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
     let mut output = session.records();
     let mut left = wish.max.unwrap_or(usize::MAX);
     if wish.dry_run {
-        left = left.min(free_places(&session.state, &terms)?);
+        left = left.min(places(&session.state, &terms)?.free);
     }
     let enough = Cell::new(left == 0);
     let tally = session.for_each(records.take_while(|_| !enough.get()), |mut record| {
@@ -43,7 +45,7 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
             // GitHub is not asked about what would be refused anyway; nor is claimed what it was not asked about,
             // should a place become free meanwhile.
             settled = match claims.held(&record)? {
-                None if free_places(&session.state, &terms)? == 0 => Some(Claimed::Full),
+                None => places(&session.state, &terms)?.full.first().copied().map(Claimed::Full),
                 held => held,
             };
             if settled.is_none() {
@@ -60,8 +62,10 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         may_be_claimed(&record)?;
         let claimed = match settled {
             Some(settled) => settled,
-            None if wish.dry_run => would_claim(&session.state, record),
-            None => claims.claim(record, &terms)?,
+            None => {
+                let terms = if is_new { avoiding(session, &terms, &mut record)? } else { terms.clone() };
+                if wish.dry_run { would_claim(session, record)? } else { claims.claim(record, &terms)? }
+            }
         };
         match claimed {
             Claimed::Won(record) => {
@@ -76,17 +80,16 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
                 output.record(&record)
             }
             Claimed::Held(by) => {
-                let message = format!("issue #{number} is held by {by}");
-                if wish.named {
-                    session.note(&message);
-                } else {
-                    session.detail(&message);
-                }
+                not_now(session, wish, &format!("issue #{number} is held by {by}"));
                 Ok(())
             }
-            Claimed::Full => {
+            Claimed::Waits(overlap) => {
+                not_now(session, wish, &format!("issue #{number} waits: {overlap}"));
+                Ok(())
+            }
+            Claimed::Full(full) => {
                 enough.set(true);
-                session.note(&format!("all {} places are taken; the rest waits", terms.capacity));
+                session.note(&format!("{full}; the rest waits"));
                 Ok(())
             }
         }
@@ -110,7 +113,7 @@ pub fn release(session: &Session, number: u64) -> Result<Record> {
     if record.status == Some(Status::Queued) && record.run.is_none() && dir.symlink_metadata().is_ok() {
         // A spawn that failed made it; no agent has seen it.
         let _guard = session.state.hold(record.instance())?;
-        workspace::discard(session, &dir)?;
+        workspace::discard_workspace(session, &record, &dir)?;
     }
     if dir.symlink_metadata().is_ok() {
         let message = format!("issue #{number} still has a workspace, {}", record.instance());
@@ -164,16 +167,34 @@ fn may_be_claimed(record: &Record) -> Result<()> {
     }
 }
 
-fn free_places(state: &State, terms: &Terms) -> Result<usize> {
-    let records = state.in_flight(drop)?;
-    let active = records.iter().filter(|record| record.status.is_none_or(Status::is_active)).count();
-    Ok(terms.capacity.saturating_sub(active))
+/// What keeps one issue back and not the others: a person who named it wants to know.
+fn not_now(session: &Session, wish: &Wish, why: &str) {
+    if wish.named { session.note(why) } else { session.detail(why) }
 }
 
-fn would_claim(state: &State, record: Record) -> Claimed {
-    if state.is_in_flight(record.number) {
-        Claimed::Held("somebody".to_owned())
-    } else {
-        Claimed::Won(Box::new(record))
+/// The places, counted without the lock: only good for saying early what the claim would say.
+fn places(state: &State, terms: &Terms) -> Result<Places> {
+    let records = state.in_flight(drop)?;
+    Ok(claims::count(records.iter().map(|record| record.status), terms))
+}
+
+/// Notes which files a new claim's issue names, and what those in work have changed: both need git, which the claim,
+/// under its lock, may not wait for.
+fn avoiding(session: &Session, terms: &Terms, record: &mut Record) -> Result<Terms> {
+    record.named_files.clear();
+    let Some(grounds) = Grounds::find(session)? else { return Ok(terms.clone()) };
+    grounds.name([&mut *record])?;
+    let changed = if record.named_files.is_empty() { BTreeMap::new() } else { grounds.changed()? };
+    Ok(Terms { changed, ..terms.clone() })
+}
+
+fn would_claim(session: &Session, record: Record) -> Result<Claimed> {
+    if session.state.is_in_flight(record.number) {
+        return Ok(Claimed::Held("somebody".to_owned()));
     }
+    let overlap = match Grounds::find(session)? {
+        Some(grounds) => grounds.overlap(&record, &grounds.changed()?),
+        None => None,
+    };
+    Ok(overlap.map_or_else(|| Claimed::Won(Box::new(record)), Claimed::Waits))
 }

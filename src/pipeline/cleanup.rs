@@ -1,21 +1,33 @@
 //! `cq-cleanup`: remove workspaces that are done. What is in them and nowhere else is rescued first.
+//!
+//! What is due is decided in `due`; how a workspace goes, so that nothing is lost wherever that is interrupted, is told in
+//! `departure`; what becomes of the branch on GitHub in `branches`; rescues are listed, brought back and removed in
+//! `rescues`.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
 use rustix::process::Signal;
 use serde::Serialize;
 
+use self::departure::{Departures, Note};
 use super::rescue;
 use super::supervise::{conclude, end_processes};
 use super::workspace::{self, Paths};
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::output::Output;
-use crate::record::{Outcome, Record, Status};
+use crate::process;
+use crate::record::{Outcome, Record, RemoteBranch, Status};
 use crate::session::Session;
 use crate::state::events::Event;
+use crate::state::removal::Freed;
 use crate::state::{Change, instances, lock, owner};
+
+mod branches;
+mod departure;
+mod due;
+pub mod rescues;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -34,19 +46,28 @@ pub struct Wish {
 #[derive(Debug, Serialize)]
 struct Removed {
     instance: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issue: Option<u64>,
+    issue: u64,
     workspace: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     rescued: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     branch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_branch: Option<&'static str>,
     archived: bool,
+    freed_bytes: u64,
 }
 
-const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "RESCUED", "BRANCH", "WORKSPACE"];
+const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "RESCUED", "BRANCH", "FREED", "WORKSPACE"];
 /// How long a supervisor may take to end its agent: its own grace, and some.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a cleanup writes, and has done so far.
+struct Report {
+    output: Output,
+    rows: usize,
+    freed: Freed,
+}
 
 /// Removes what is due, or what is named.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
@@ -56,11 +77,20 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
             return Err(Error::new(Kind::Usage, message).hint("cq-status shows the instances"));
         }
     }
+    let mut report = Report { output: session.rows(COLUMNS), rows: 0, freed: Freed::default() };
+    let begun = if wish.dry_run { Vec::new() } else { Departures::left(session)? };
+    let mut tally =
+        session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
     let records = session.state.in_flight(|error| session.complain(&error))?;
-    let due =
-        records.iter().filter(|record| owns_workspace(record, &records) && is_due(session, wish, record));
-    let mut output = session.rows(COLUMNS);
-    let mut tally = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut output))?;
+    let (hours, now) = (session.loaded.config.workspace.cleanup_after_hours, session.clock.now());
+    let due = records.iter().filter(|record| {
+        let has_work = due::owns_workspace(record, &records) || due::is_without_workspace(record);
+        has_work && due::is_due(record, wish, hours, now)
+    });
+    let done = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut report))?;
+    if let Some(kind) = done.worst() {
+        tally.note(kind);
+    }
     for instance in &wish.instances {
         if !records.iter().any(|record| record.instance() == instance) {
             session.note(&format!("no issue in flight has {instance}"));
@@ -72,53 +102,27 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         tally.note(Kind::Failed);
     }
     if !wish.dry_run && session.state.exists() {
-        if wish.all && wish.force && workspace::spares::put_all_away(session)? > 0 {
-            session.note("removed the warm spares");
-        }
-        let swept = session.state.sweep_temp_files()? + workspace::empty_trash(session)?;
-        if swept > 0 {
-            session.detail(&format!("swept {swept} leftovers of killed commands"));
-        }
+        sweep(session, wish, &mut report)?;
     }
-    output.finish()?;
+    report.output.finish()?;
+    if report.rows > 1 {
+        session.note(&format!("{} are free again in all", bytes(report.freed.bytes)));
+    }
     Ok(tally)
 }
 
-/// Whether an instance's workspace is this record's. A failed record keeps the name of its instance, but once its
-/// workspace is gone the name may be given to another issue: the living come first, then the latest.
-fn owns_workspace(record: &Record, records: &[Record]) -> bool {
-    let rank = |record: &Record| {
-        let alive = !record.status.is_some_and(Status::is_final);
-        let had_one = record.run.as_ref().is_some_and(|run| !run.workspace.is_empty());
-        let completed = record.status == Some(Status::Completed);
-        (alive || had_one || completed).then(|| (alive, record.claim.as_ref().map(|claim| claim.claimed_at)))
-    };
-    let same = records.iter().filter(|other| other.instance() == record.instance());
-    rank(record).is_some() && same.map(rank).all(|other| other <= rank(record))
-}
-
-fn is_due(session: &Session, wish: &Wish, record: &Record) -> bool {
-    if !wish.instances.is_empty() {
-        return wish.instances.iter().any(|instance| instance == record.instance());
+/// What killed commands left, and the warm spares where everything goes.
+fn sweep(session: &Session, wish: &Wish, report: &mut Report) -> Result<()> {
+    if wish.all && wish.force && workspace::spares::put_all_away(session)? > 0 {
+        session.note("removed the warm spares");
     }
-    let ended = record.status.is_some_and(Status::is_final);
-    if wish.all && wish.force {
-        return true;
+    let (emptied, freed) = workspace::empty_trash(session)?;
+    report.freed += freed;
+    let swept = session.state.sweep_temp_files()? + emptied;
+    if swept > 0 {
+        session.detail(&format!("swept {swept} leftovers of killed commands"));
     }
-    // What tampered is kept for a person, who names it when it may go.
-    if record.outcome == Some(Outcome::Tampered) {
-        return false;
-    }
-    if wish.all {
-        return ended;
-    }
-    // An agent that waits for an answer goes on there; what was tampered with is for a person to look at.
-    if record.open_question().is_some() || record.outcome == Some(Outcome::Tampered) {
-        return false;
-    }
-    let hours = i64::from(session.loaded.config.workspace.cleanup_after_hours);
-    let last = record.history.last().map(|last| last.at);
-    ended && last.is_none_or(|at| session.clock.now() - at >= TimeDelta::hours(hours))
+    Ok(())
 }
 
 /// Named instances, or with `--all` folders, that belong to no record.
@@ -136,39 +140,87 @@ fn strays(session: &Session, wish: &Wish, records: &[Record]) -> Result<Vec<Stri
     Ok(names)
 }
 
-fn one(session: &Session, wish: &Wish, record: &Record, output: &mut Output) -> Result<()> {
+fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> Result<()> {
     let number = record.number;
     let instance = record.instance().to_owned();
-    let paths = Paths::of(session, record)?;
+    if due::is_without_workspace(record) && !wish.dry_run {
+        return settle(session, record, Cleared::default(), report);
+    }
+    let dir = Paths::of(session, record)?.dir;
     refuse_active(wish, record)?;
     if wish.dry_run {
-        session.note(&format!("would remove '{}' (issue #{number})", paths.dir.display()));
+        session.note(&format!("would remove '{}' (issue #{number})", dir.display()));
         return Ok(());
     }
-    let _lock = hold(session, wish, &instance)?;
+    let lock = hold(session, wish, &instance)?;
     let record = session.in_flight(number)?;
     refuse_active(wish, &record)?;
     let attempt = rescue::attempt_of_work(&record)?;
     let record = end(session, &record)?;
-    let Cleared { rescued, branch } = clear(session, &record, attempt, |_| Ok(()))?;
-    let archived = put_away(session, &record)?;
+    if !wish.force {
+        refuse_used(&dir)?;
+    }
+    let departures = Departures::enter(session)?;
+    let gone = match departures.begun(&record.claimed()?.token)? {
+        Some(begun) => Some(begun),
+        None => departures.begin(&record, attempt)?,
+    };
+    put_away(session, &record)?;
+    // The name is free: what is left to do is done elsewhere, and takes its time.
+    drop(lock);
+    let cleared = match gone {
+        Some(note) => departures.finish(note, |_| Ok(()))?,
+        None => Cleared::default(),
+    };
+    drop(departures);
+    settle(session, &record, cleared, report)
+}
+
+/// Finishes what a killed command began.
+fn go_on(session: &Session, token: &str, report: &mut Report) -> Result<()> {
+    let departures = Departures::enter(session)?;
+    let Some(note) = departures.begun(token)? else { return Ok(()) };
+    let record = note.record.clone();
+    put_away(session, &record)?;
+    let cleared = departures.finish(note, |_| Ok(()))?;
+    drop(departures);
+    settle(session, &record, cleared, report)
+}
+
+/// What follows once a workspace is gone: the branch on GitHub, the archive, the row.
+fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Report) -> Result<()> {
+    let (number, instance) = (record.number, record.instance().to_owned());
+    let Cleared { rescued, branch, freed, unremoved } = cleared;
+    let (remote_branch, failed) = match branches::delete(session, record) {
+        Ok(seen) => (seen.map(RemoteBranch::name), None),
+        Err(error) => (None, Some(error)),
+    };
+    // A record whose branch is still to be deleted stays, and the next cleanup tries again.
+    let archived = failed.is_none() && archive(session, record)?;
     let event = Event::about(&session.state, "cleanup", number).with("instance", instance.as_str());
+    let event = event.with("freed_bytes", freed.bytes);
     session.state.log(&match &rescued {
         Some(name) => event.with("rescued", name.as_str()),
         None => event,
     })?;
-    let workspace = paths.dir.display().to_string();
-    let removed = Removed { instance, issue: Some(number), workspace, rescued, branch, archived };
-    output.item(&removed, || {
+    let workspace = Paths::of(session, record)?.dir.display().to_string();
+    report.rows += 1;
+    report.freed += freed;
+    let freed_bytes = freed.bytes;
+    let removed =
+        Removed { instance, issue: number, workspace, rescued, branch, remote_branch, archived, freed_bytes };
+    report.output.item(&removed, || {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         vec![
             removed.instance.clone(),
             format!("#{number}"),
             text(&removed.rescued),
             text(&removed.branch),
+            bytes(freed_bytes),
             removed.workspace.clone(),
         ]
-    })
+    })?;
+    unremoved.or(failed).map_or(Ok(()), Err)
 }
 
 /// What was kept of a workspace, and what of the repository went with it.
@@ -178,6 +230,10 @@ pub(crate) struct Cleared {
     pub(crate) rescued: Option<String>,
     /// The branch that was deleted.
     pub(crate) branch: Option<String>,
+    /// What is free again.
+    pub(crate) freed: Freed,
+    /// Why not all of it is: the rest is in the trash.
+    pub(crate) unremoved: Option<Error>,
 }
 
 /// Rescues what is in a workspace and nowhere else, tells `told` where it is, and removes the workspace. The caller
@@ -188,30 +244,26 @@ pub(crate) fn clear(
     attempt: u32,
     told: impl FnOnce(Option<&str>) -> Result<()>,
 ) -> Result<Cleared> {
-    let paths = Paths::of(session, record)?;
-    if paths.dir.symlink_metadata().is_err() {
-        told(None)?;
-        return Ok(Cleared::default());
+    let departures = Departures::enter(session)?;
+    let gone: Option<Note> = match departures.begun(&record.claimed()?.token)? {
+        Some(begun) => Some(begun),
+        None => departures.begin(record, attempt)?,
+    };
+    match gone {
+        Some(note) => {
+            let mut cleared = departures.finish(note, told)?;
+            if let Some(error) = cleared.unremoved.take() {
+                session.complain(&error);
+            }
+            Ok(cleared)
+        }
+        None => {
+            // Another command may have finished what a killed one began.
+            let rescued = rescues::of_claim(session, record)?;
+            told(rescued.as_deref())?;
+            Ok(Cleared { rescued, ..Cleared::default() })
+        }
     }
-    let (repository, private) = session.git()?;
-    let work = rescue::everything(record, attempt, &paths.worktree, &repository, &private)?;
-    told(work.rescued.as_deref())?;
-    let git_dir = record.run.as_ref().and_then(|run| run.git_dir.clone());
-    // Emptying it takes its time; the name is free at once.
-    workspace::put_in_trash(session, &paths.dir)?;
-    if let Some(git_dir) = git_dir {
-        repository.forget_worktree(std::path::Path::new(&git_dir))?;
-    }
-    let mut branch = None;
-    // A pull request that waits for its review may send the agent back to this branch.
-    if record.status != Some(Status::PrReady)
-        && let Some(head) = work.head
-    {
-        let name = record.claimed()?.branch.clone();
-        repository.delete_ref(&format!("refs/heads/{name}"), &head)?;
-        branch = Some(name);
-    }
-    Ok(Cleared { rescued: work.rescued, branch })
 }
 
 /// Without `--force` nothing is ended.
@@ -222,6 +274,19 @@ fn refuse_active(wish: &Wish, record: &Record) -> Result<()> {
     let status = record.standing();
     let message = format!("{} works on issue #{}, which is {status}", record.instance(), record.number);
     Err(Error::new(Kind::Failed, message).hint("--force ends it first"))
+}
+
+/// Somebody is in it: what they do there after it was rescued would be lost.
+fn refuse_used(dir: &Path) -> Result<()> {
+    let users = process::using(dir);
+    if users.is_empty() {
+        return Ok(());
+    }
+    let who: Vec<String> =
+        users.iter().map(|user| format!("{} (pid {}) {}", user.name, user.pid, user.how)).collect();
+    let message = format!("'{}' is not removed: {}", dir.display(), who.join(", "));
+    Err(Error::new(Kind::Failed, message)
+        .hint("end it, or let it go elsewhere; --force removes it all the same"))
 }
 
 /// The instance's lock. With `--force` whoever holds it is told to end, and made to if it does not.
@@ -263,57 +328,51 @@ fn end(session: &Session, record: &Record) -> Result<Record> {
     }
 }
 
-/// A completed issue's record goes to the archive; a failed one stays, so that nobody claims it unasked.
-fn put_away(session: &Session, record: &Record) -> Result<bool> {
-    session.state.change(record.number, |now| match now {
-        Some(now) if now.status == Some(Status::Completed) => Ok((Change::Archive(Box::new(now)), true)),
-        Some(mut now) => {
-            if let Some(run) = &mut now.run {
-                run.workspace = String::new();
-                run.git_dir = None;
-            }
-            if let Some(claim) = &mut now.claim {
-                claim.base_sha = None;
-            }
-            Ok((Change::Write(Box::new(now)), false))
+/// A record whose workspace is gone says so, and begins anew if it is tried again.
+fn put_away(session: &Session, record: &Record) -> Result<()> {
+    let token = &record.claimed()?.token;
+    session.state.change(record.number, |now| {
+        let Some(mut now) = now.filter(|now| now.claim.as_ref().is_some_and(|claim| claim.token == *token))
+        else {
+            return Ok((Change::Keep, ()));
+        };
+        let started = |record: &Record| record.run.as_ref().and_then(|run| run.started_at);
+        // Tried again since: it has another one by now.
+        if started(&now) != started(record) {
+            return Ok((Change::Keep, ()));
         }
-        None => Ok((Change::Keep, false)),
+        let completed = now.status == Some(Status::Completed);
+        if let Some(run) = &mut now.run {
+            run.workspace = String::new();
+            run.git_dir = None;
+        }
+        if let Some(claim) = now.claim.as_mut().filter(|_| !completed) {
+            claim.base_sha = None;
+        }
+        Ok((Change::Write(Box::new(now)), ()))
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::{Claim, Issue, Run};
-
-    fn record(number: u64, status: Status, workspace: &str, minute: u32) -> Record {
-        let mut record = Record::new("o/r", number, Issue::default());
-        record.status = Some(status);
-        let claim = format!(
-            r#"{{"token":"t","host":"h","instance":"claude-instance-1","branch":"b","base":"main","attempt":1,
-            "claimed_at":"2026-01-01T00:{minute:02}:00Z","lease_expires_at":"2026-01-01T00:00:00Z"}}"#
-        );
-        record.claim = Some(serde_json::from_str::<Claim>(&claim).unwrap());
-        record.run = Some(Run { workspace: workspace.to_owned(), ..Run::default() });
-        record
-    }
-
-    #[test]
-    fn a_workspace_belongs_to_the_living_then_to_the_latest_that_still_had_one() {
-        let gone = record(1, Status::Failed, "", 0);
-        let failed = record(2, Status::Failed, "/w", 1);
-        let later = record(3, Status::Failed, "/w", 2);
-        let queued = record(4, Status::Queued, "", 3);
-        let cases = [
-            (vec![&gone], vec![]),
-            (vec![&gone, &failed], vec![2]),
-            (vec![&failed, &later], vec![3]),
-            (vec![&gone, &failed, &queued], vec![4]),
-        ];
-        for (records, expected) in cases {
-            let records: Vec<Record> = records.into_iter().cloned().collect();
-            let owners = records.iter().filter(|record| owns_workspace(record, &records));
-            assert_eq!(owners.map(|record| record.number).collect::<Vec<_>>(), expected);
+/// A completed issue's record goes to the archive; a failed one stays, so that nobody claims it unasked.
+fn archive(session: &Session, record: &Record) -> Result<bool> {
+    let token = &record.claimed()?.token;
+    session.state.change(record.number, |now| match now {
+        Some(now)
+            if now.status == Some(Status::Completed)
+                && now.claim.as_ref().is_some_and(|claim| claim.token == *token) =>
+        {
+            Ok((Change::Archive(Box::new(now)), true))
         }
+        _ => Ok((Change::Keep, false)),
+    })
+}
+
+/// A size for people.
+fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number} B"),
+        1_000..1_000_000 => format!("{} kB", number.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", number.div_ceil(1_000_000)),
+        _ => format!("{}.{} GB", number / 1_000_000_000, number % 1_000_000_000 / 100_000_000),
     }
 }

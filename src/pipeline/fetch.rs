@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use super::overlap;
 use super::vet::{self, Judge};
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::github::issues;
@@ -49,6 +50,9 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     for record in &mut records {
         record.reasons.extend(held(&session.state, record.number));
     }
+    // Only those that nothing else keeps back: the others need no further reason.
+    let eligible = records.iter_mut().filter(|record| record.reasons.is_empty());
+    overlap::hold(session, eligible)?;
     records.sort_by(eligibility::order);
     let mut output = session.records();
     let shown = records.iter().filter(|record| wish.all || record.reasons.is_empty());

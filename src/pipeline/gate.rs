@@ -83,7 +83,8 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
         return Err(told.error(&format!("issue #{number}")));
     }
     let (lock, record) = super::hold(session, wanted)?;
-    if record.status != Some(Status::Testing) {
+    // What is withheld a person may have mended by hand.
+    if record.status != Some(Status::Testing) && !record.is_withheld() {
         let status = record.standing();
         session.note(&format!("issue #{number} is {status}: nothing is checked"));
         return Ok(Record { gates: None, ..record });

@@ -5,6 +5,7 @@ pub mod claim;
 pub mod cleanup;
 pub mod fetch;
 pub mod gate;
+pub(crate) mod overlap;
 pub mod prepare;
 pub mod pull_request;
 mod rescue;

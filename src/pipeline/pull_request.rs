@@ -1,19 +1,33 @@
 //! `cq-pr`: push the branch, open the pull request, dress it, once.
 //!
-//! What may be delivered is decided here, what the pull request says in `proposal`; the steps, each of which can be
-//! repeated, are in `delivery`.
+//! What may be delivered is decided here and in `inspection`, which looks at everything that would be published (`guards`
+//! decide, `leaks` looks for secrets); what the pull request says in `proposal`; the steps, each of which can be repeated,
+//! are in `delivery`. `sync` follows what people and CI say of it; `merge` and `revert` are what they are called.
 
 use self::delivery::Delivering;
 use super::workspace;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::git::PrivateGit;
-use crate::github::pulls;
 use crate::record::{GateVerdict, Gates, Record, Status};
 use crate::session::Session;
 
+mod answers;
+mod body;
 mod delivery;
+mod guards;
+mod inspection;
+pub mod leaks;
+mod merge;
+mod paths;
 mod proposal;
 mod receipt;
+mod revert;
+mod sync;
+mod told;
+
+pub use merge::merge;
+pub use revert::{Wish as Revert, revert};
+pub use sync::sync;
 
 /// Only branches below this are ever pushed.
 const OURS: &str = "claude/";
@@ -25,6 +39,8 @@ pub struct Wish {
     pub dry_run: bool,
     /// Also what has no passing receipt; the pull request says so.
     pub unchecked: bool,
+    /// A person says that what the change touches, and its size, are all right.
+    pub allow_protected: bool,
 }
 
 /// Opens pull requests for what comes in.
@@ -48,6 +64,8 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
     let number = record.number;
     match record.status {
         Some(Status::Testing) => {}
+        // A person looks at it once more, who may have mended it, or changed the rules.
+        Some(Status::Failed) if record.is_withheld() => {}
         Some(Status::PrReady | Status::Completed) => return Ok(Some((record, None))),
         status => {
             let status = status.map_or("unclaimed", Status::name);
@@ -58,13 +76,28 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
     let (repository, private) = session.git()?;
     let head = workspace::head_of(&repository, &record)?;
     refuse_unfit(session, &record, &private, &head, wish.unchecked)?;
-    let proposal = proposal::of(session, &record, &private, &head)?;
+    let guarded = inspection::look(session, &record, &private, &head, wish.allow_protected)?;
+    for flagged in guarded.findings.iter().filter(|one| !one.refused) {
+        session.note(&format!("issue #{number}: {}", inspection::line(flagged)));
+    }
+    if guarded.withheld {
+        if wish.dry_run {
+            let refused = guarded.findings.iter().filter(|one| one.refused).map(inspection::line);
+            session
+                .note(&format!("would not push issue #{number}: {}", refused.collect::<Vec<_>>().join("; ")));
+            return Ok(Some((record, None)));
+        }
+        let (record, refused) = inspection::withhold(session, &record, guarded)?;
+        return Ok(Some((record, Some(refused))));
+    }
+    let proposal = body::sealed(proposal::of(session, &record, &guarded, &private)?);
     if wish.dry_run {
         session.note(&format!("would push '{}' and open '{}'", proposal.head, proposal.title));
         return Ok(Some((record, None)));
     }
     session.needs_token("open a pull request")?;
     let client = session.github()?;
+    let record = inspection::note(session, &record, guarded)?;
     Delivering { session, client, repository, private, proposal, head }.run(record).map(Some)
 }
 
@@ -110,45 +143,4 @@ fn unfit(gates: Option<&Gates>, tree: &str) -> Option<&'static str> {
         }
         Some(_) => None,
     }
-}
-
-/// `--sync`: what became of open pull requests.
-pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> {
-    session.state.refuse_when_stopped()?;
-    let client = session.github()?;
-    let records = session.state.in_flight(|error| session.complain(&error))?;
-    let wanted = records.into_iter().filter(|record| {
-        record.status == Some(Status::PrReady) && (numbers.is_empty() || numbers.contains(&record.number))
-    });
-    let mut output = session.records();
-    let tally = session.for_each(wanted.map(Ok), |record| {
-        let Some(known) = &record.pull_request else { return Ok(()) };
-        let now = pulls::get(&client, &record.repo, known.number)?;
-        if now.state == "open" && known.state == "open" && now.draft == known.draft {
-            return Ok(());
-        }
-        if dry_run {
-            session.note(&format!("would note that #{} is {}", now.number, now.state));
-            return output.record(&record);
-        }
-        let _lock = session.state.hold(record.instance())?;
-        let updated = session.state.update(record.number, |record| {
-            let why = format!("pull request #{} was {}", now.number, now.state);
-            let to = match now.state.as_str() {
-                "merged" => Some(Status::Completed),
-                "closed" => Some(Status::Failed),
-                _ => None,
-            };
-            record.pull_request = Some(now);
-            match to {
-                Some(to) if record.status == Some(Status::PrReady) => {
-                    record.transition(to, session.command, why, session.clock.now())
-                }
-                _ => Ok(()),
-            }
-        })?;
-        output.record(&updated)
-    })?;
-    output.finish()?;
-    Ok(tally)
 }

@@ -233,6 +233,7 @@ fn enter(
         let mut run = Run {
             supervisor: Some(owner::of_this_process()),
             agent: Some(agent.name.clone()),
+            model: agent.model.clone(),
             started_at: Some(now),
             deadline: Some(now + time),
             deadline_since_boot_ms: Some(deadline),
@@ -242,6 +243,7 @@ fn enter(
             workspace: ready.paths.dir.display().to_string(),
             log: ready.paths.log.display().to_string(),
             session_id,
+            told: Some(record.feedback_count()),
             resumed: ready.resumes,
             resumable: ready.resumes,
             git_dir: Some(ready.worktree.git_dir.display().to_string()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::supervise::end_processes;
@@ -14,12 +14,17 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{Quarantine, Repository, Worktree, own_clone};
 use crate::record::{Record, Status};
 use crate::session::Session;
+use crate::state::folder::Identity;
+use crate::state::places::Place;
 use crate::state::{durable, make_private};
 
 pub(crate) mod guard;
 pub(crate) mod included;
 mod make;
 pub(crate) mod spares;
+mod trash;
+
+pub(crate) use trash::{Grounds, discard, discard_workspace, empty_trash, move_only, put_in_trash};
 
 /// Where the parts of an instance's workspace are.
 #[derive(Debug, Clone)]
@@ -109,8 +114,10 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
         // The git of a spawn that was killed may still be at work in it.
         end_processes(record)?;
     }
+    let is_new = paths.dir.symlink_metadata().is_err();
     make_private(&paths.dir)?;
     make_private(&paths.raw)?;
+    note_place(session, record, &paths, is_new, None)?;
     let kept = match &claim.base_sha {
         // The base is only written down once the worktree is complete.
         Some(base) => git_dir_of(record, &paths, &repository).ok().map(|git_dir| (base.clone(), git_dir)),
@@ -127,6 +134,7 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
         None => make::make(session, record, &repository, &private, &paths)?,
     };
     let make::Made { base_sha, worktree, told } = made;
+    note_place(session, record, &paths, false, Some(&worktree.git_dir))?;
     let workspaces = session.loaded.workspaces(&session.environment)?;
     let repo_path = paths.worktree.display().to_string();
     let dir = paths.dir.display().to_string();
@@ -141,6 +149,32 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
     durable::replace_cheaply(&paths.prompt, prompt.as_bytes())?;
     durable::replace_cheaply(&paths.dot_env, dot_env.as_bytes())?;
     Ok(Ready { paths, worktree, base_sha, dot_env, resumes, told })
+}
+
+/// Notes which folders are a claim's, as they are made: cleanup removes these and no others.
+fn note_place(
+    session: &Session,
+    record: &Record,
+    paths: &Paths,
+    is_new: bool,
+    git_dir: Option<&Path>,
+) -> Result<()> {
+    let claim = record.claimed()?;
+    let known = session.state.place(&claim.instance, &claim.token)?;
+    let identity = |path: &Path| match path.symlink_metadata() {
+        Ok(about) if about.is_dir() => Ok(Identity { device: about.dev(), inode: about.ino() }),
+        _ => Err(Error::new(Kind::NotPermitted, format!("'{}' is no folder that cq made", path.display()))
+            .hint("look where it leads, and move it away")),
+    };
+    let place = match known.clone().filter(|_| !is_new) {
+        Some(known) => known,
+        None => Place::of(&claim.token, identity(&paths.dir)?),
+    };
+    let place = match git_dir {
+        Some(git_dir) => place.with_git_dir(git_dir.to_owned(), identity(git_dir)?),
+        None => place,
+    };
+    if known.as_ref() == Some(&place) { Ok(()) } else { session.state.note_place(&claim.instance, &place) }
 }
 
 /// Whether a record's workspace holds a clone of its own, whatever the configuration says by now.
@@ -179,46 +213,6 @@ pub(crate) fn tail(log: &Path) -> Option<String> {
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
     file.read_to_end(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Moves something below the workspaces out of the way at once, and removes it. A link is removed, not followed.
-pub(crate) fn discard(session: &Session, path: &Path) -> Result<()> {
-    empty(&put_in_trash(session, path)?)
-}
-
-/// Moves something below the workspaces out of the way; [`empty_trash`] removes it. Returns where it is now.
-pub(crate) fn put_in_trash(session: &Session, path: &Path) -> Result<PathBuf> {
-    let trash = session.loaded.workspaces(&session.environment)?.join(".trash");
-    make_private(&trash)?;
-    let place = trash.join(uuid::Uuid::new_v4().to_string());
-    durable::rename(path, &place)?;
-    Ok(place)
-}
-
-/// Removes what earlier commands left in the trash; returns how many things.
-pub(crate) fn empty_trash(session: &Session) -> Result<usize> {
-    let trash = session.loaded.workspaces(&session.environment)?.join(".trash");
-    let Ok(entries) = std::fs::read_dir(&trash) else { return Ok(0) };
-    let mut emptied = 0;
-    for entry in entries.flatten() {
-        empty(&entry.path())?;
-        emptied += 1;
-    }
-    Ok(emptied)
-}
-
-fn empty(path: &Path) -> Result<()> {
-    let failed = || format!("cannot remove '{}'", path.display());
-    let about = match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        about => about.or_fail(Kind::CannotWrite, failed)?,
-    };
-    // remove_dir_all opens folders without following links.
-    let removed = if about.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.or_fail(Kind::CannotWrite, failed),
-    }
 }
 
 /// The commit at the end of a record's branch.

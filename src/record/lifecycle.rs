@@ -17,8 +17,12 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(InProgress), Testing)
         | (Some(Testing), PrReady)
         | (Some(PrReady), Completed)
-        // another attempt: a retryable end, a red check, a change request; the operator's --retry
-        | (Some(InProgress | Testing | PrReady | Failed), Queued)
+        // merged by a person although its last round had failed
+        | (Some(Failed), Completed)
+        // a person let through what was withheld
+        | (Some(Failed), PrReady)
+        // another attempt: a retryable end, a red check, a change request; the operator's --retry and --revert
+        | (Some(InProgress | Testing | PrReady | Completed | Failed), Queued)
         // attempts used up, a permanent failure, closed unmerged
         | (Some(Queued | InProgress | Testing | PrReady), Failed)
     )
@@ -58,8 +62,8 @@ mod tests {
             (Some(Status::InProgress), "x.x..x"),
             (Some(Status::Testing), "x..x.x"),
             (Some(Status::PrReady), "x...xx"),
-            (Some(Status::Completed), "......"),
-            (Some(Status::Failed), "x....."),
+            (Some(Status::Completed), "x....."),
+            (Some(Status::Failed), "x..xx."),
         ];
         for (from, row) in table {
             for (to, cell) in Status::ALL.into_iter().zip(row.chars()) {

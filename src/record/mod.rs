@@ -10,23 +10,33 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
+pub mod checks;
+mod cleaned;
 pub mod dependencies;
 pub mod eligibility;
+pub mod files;
 mod gates;
+mod guards;
 pub mod lifecycle;
+pub mod merge;
 pub mod mirror;
 #[cfg(test)]
 mod properties;
 mod reference;
 mod results;
 pub mod retry;
+pub mod review;
+mod rounds;
 mod run;
 mod status;
 pub mod trust;
 
+pub use cleaned::{Cleaned, RemoteBranch};
 pub use gates::{Check, GateVerdict, Gates, Tool};
+pub use guards::{Finding, FindingKind, Guarded};
 pub use reference::{Reference, Remote};
 pub use results::{Delivery, DeliveryStep, Feedback, FeedbackSource, PullRequest, Question, Transition};
+pub use rounds::{Heard, Revert, RevertStep, Rounds};
 pub use run::{Liveness, Owner, Run, RunLimits, Tokens};
 pub use status::{Outcome, Status};
 
@@ -59,6 +69,9 @@ pub struct Record {
     /// Why the issue is not eligible (`cq-fetch --all`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Files of the base that the issue's text names (`queue.avoidOverlap`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_files: Vec<String>,
     /// Where the issue stands; absent until it is claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -74,12 +87,21 @@ pub struct Record {
     /// What the checks said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
+    /// What was found in the change before it was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Guarded>,
     /// How far the branch is on its way to the pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
     /// The pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequest>,
+    /// How often the pull request has sent the agent back, and by what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<Rounds>,
+    /// How far the merged change is on its way back out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revert: Option<Revert>,
     /// US dollars that all runs at this issue cost so far, as the agents report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent_usd: Option<f64>,
@@ -89,6 +111,9 @@ pub struct Record {
     /// What the next attempt should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
+    /// What cq-cleanup did beyond this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleaned: Option<Cleaned>,
     /// Every change of status, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Transition>,
@@ -256,16 +281,21 @@ impl Record {
             blocked_by: Vec::new(),
             trust: None,
             reasons: Vec::new(),
+            named_files: Vec::new(),
             status: None,
             outcome: None,
             claim: None,
             run: None,
             gates: None,
+            guards: None,
             delivery: None,
             pull_request: None,
+            rounds: None,
+            revert: None,
             spent_usd: None,
             question: None,
             feedback: Vec::new(),
+            cleaned: None,
             history: Vec::new(),
             extra: Extra::new(),
         }
@@ -312,6 +342,11 @@ impl Record {
     pub fn open_question(&self) -> Option<&Question> {
         let waits = self.status == Some(Status::Failed) && self.outcome == Some(Outcome::NeedsInfo);
         self.question.as_ref().filter(|question| waits && question.answered_at.is_none())
+    }
+
+    /// Whether its change is kept back until a person has decided.
+    pub fn is_withheld(&self) -> bool {
+        self.status == Some(Status::Failed) && self.outcome == Some(Outcome::Withheld)
     }
 
     /// The instance that works on it, for messages.

@@ -21,7 +21,7 @@ fn full() -> Value {
         "claim": {"token": "t", "host": "h", "instance": "claude-instance-1", "branch": "b", "base": "main",
             "base_sha": "0", "attempt": 2, "claimed_at": at, "lease_expires_at": at, "not_before": at},
         "run": {"pid": 1, "supervisor": {"host": "h", "boot_id": "b", "pid": 2, "started": 3}, "agent": "claude",
-            "started_at": at, "deadline": at, "workspace": "/w", "log": "/l", "git_dir": "/g", "session_id": "s",
+            "started_at": at, "told": 2, "deadline": at, "workspace": "/w", "log": "/l", "git_dir": "/g", "session_id": "s",
             "ended_at": at, "exit": 0, "turns": 1, "tokens": {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4},
             "cost_usd": 0.25, "last_event_at": at, "head_sha": "0", "commits": 1, "summary": "s"},
         "gates": {"tree": "0", "verdict": "failed", "checks": [
@@ -32,13 +32,16 @@ fn full() -> Value {
         "delivery": {"branch": "b", "sha": "0", "expected": "1", "step": "dress", "at": at},
         "pull_request": {"number": 8, "url": "u", "head_sha": "0", "state": "open", "draft": false, "checks": "c",
             "review": "r"},
+        "rounds": {"ci": 1, "review": 2, "attempts_before": 1, "over": "o", "heard": [{"key": "k", "print": "p", "at": at,
+            "head": "0", "round": 1, "by": "m", "thread": 9, "look_again": true, "answered_at": at}]},
+        "revert": {"of": 8, "reason": "r", "log": "l", "step": "reopen", "at": at, "branch": "b", "number": 9, "url": "u"},
         "feedback": [{"from": "gate", "text": "t", "at": at}],
         "history": [{"at": at, "from": "queued", "to": "in-progress", "by": "cq-spawn", "why": "w"}],
     })
 }
 
 /// Fields that are left out where they have no value.
-const OPTIONAL: [&str; 12] = [
+const OPTIONAL: [&str; 16] = [
     "/trust",
     "/status",
     "/claim",
@@ -47,6 +50,10 @@ const OPTIONAL: [&str; 12] = [
     "/delivery",
     "/delivery/expected",
     "/pull_request",
+    "/rounds",
+    "/rounds/heard/0/thread",
+    "/revert",
+    "/revert/branch",
     "/feedback",
     "/issue/created_at",
     "/claim/base_sha",
@@ -87,7 +94,7 @@ fn add_everywhere(value: &mut Value, fields: &mut impl Iterator<Item = (String, 
 proptest! {
     #[test]
     fn a_record_is_passed_on_whole(
-        fields in prop::collection::vec((".{0,8}", foreign()), 13),
+        fields in prop::collection::vec((".{0,8}", foreign()), 16),
         left_out in prop::collection::vec(any::<bool>(), OPTIONAL.len()),
     ) {
         let mut record = full();

@@ -20,10 +20,10 @@ pub struct PullRequest {
     /// Whether it is a draft.
     #[serde(default)]
     pub draft: bool,
-    /// CI's verdict, as last seen.
+    /// CI's verdict, as last seen: `passed`, `failed`, `pending`, `none` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<String>,
-    /// The reviewers' verdict, as last seen.
+    /// The reviewers' verdict, as last seen: `approved` or `changes-requested`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<String>,
     /// Fields cq does not know.
@@ -59,7 +59,7 @@ pub enum DeliveryStep {
     Push,
     /// The pull request is opened, or the one that is there is adopted.
     Open,
-    /// Labels, assignees, and the comment on the issue.
+    /// Labels, assignees, reviewers, and the comment on the issue.
     Dress,
     /// Nothing is left to do.
     Done,
@@ -109,10 +109,14 @@ pub enum FeedbackSource {
     Review,
     /// The base branch moved.
     Conflict,
+    /// The change was merged, and taken back.
+    Revert,
     /// An answer to the agent's question.
     Answer,
     /// How the last run ended, where that was not well.
     Run,
+    /// What keeps changes from being pushed.
+    Guard,
 }
 
 /// A change of status.

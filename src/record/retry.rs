@@ -46,6 +46,7 @@ pub const fn rule(outcome: Outcome) -> Rule {
         Outcome::Tampered => Rule::Person("the repository was tampered with"),
         Outcome::LostClaim => Rule::Person("the claim was lost"),
         Outcome::Cancelled => Rule::Person("stopped by the operator"),
+        Outcome::Withheld => Rule::Person("a person must let the change through"),
     }
 }
 
@@ -141,6 +142,7 @@ impl Record {
     ) -> Result<Next> {
         let End { outcome, because, .. } = *end;
         let attempt = self.claimed()?.attempt;
+        let attempts = self.attempts_in_all(attempts);
         let next = decide(end, attempt, attempts, now, jitter);
         let (to, why) = match next {
             Next::Again(at) => (
@@ -206,6 +208,7 @@ mod tests {
             (Outcome::Tampered, "give up", "give up"),
             (Outcome::LostClaim, "give up", "give up"),
             (Outcome::Cancelled, "give up", "give up"),
+            (Outcome::Withheld, "give up", "give up"),
         ];
         assert_eq!(table.map(|(outcome, _, _)| outcome), Outcome::ALL);
         for (outcome, first, last) in table {

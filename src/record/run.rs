@@ -36,6 +36,9 @@ pub struct Run {
     /// The profile that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The model: the one that was asked for, then the one that the agent says it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// When the agent was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -57,6 +60,10 @@ pub struct Run {
     /// The sandbox it is in: `bubblewrap` or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// How many pieces of feedback there were when it began, without how runs ended: it was told of them, or had heard
+    /// them before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u32>,
     /// Whether it went on with an earlier run's session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,

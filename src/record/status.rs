@@ -43,6 +43,11 @@ impl Status {
         matches!(self, Self::Queued | Self::InProgress | Self::Testing)
     }
 
+    /// Whether it is a person's turn: its pull request is open, and nothing that it lacks is the agent's to do.
+    pub const fn waits_for_people(self) -> bool {
+        matches!(self, Self::PrReady)
+    }
+
     /// Whether nothing more will happen to it by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
@@ -83,11 +88,13 @@ pub enum Outcome {
     LostClaim,
     /// Stopped by the operator.
     Cancelled,
+    /// The change must not be pushed without a person's word.
+    Withheld,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Success,
         Self::NoChange,
         Self::NeedsInfo,
@@ -103,6 +110,7 @@ impl Outcome {
         Self::Tampered,
         Self::LostClaim,
         Self::Cancelled,
+        Self::Withheld,
     ];
 
     /// The name used in JSON and on the screen.
@@ -123,6 +131,7 @@ impl Outcome {
             Self::Tampered => "tampered",
             Self::LostClaim => "lost-claim",
             Self::Cancelled => "cancelled",
+            Self::Withheld => "withheld",
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, OrFail, Result};
 mod archive;
 pub mod durable;
 pub mod events;
+pub mod folder;
 pub mod fsck;
 mod index;
 pub mod instances;
@@ -21,13 +22,17 @@ pub mod limit;
 pub mod lock;
 mod orchestrator;
 pub mod owner;
+mod past;
+pub mod places;
 mod records;
+pub mod removal;
 pub mod spending;
 pub mod stop;
 mod sweep;
 pub mod volume;
 
 pub use index::Summary;
+pub use past::Archived;
 pub(crate) use records::not_in_flight;
 pub use records::{Change, Locked};
 

@@ -1,10 +1,24 @@
-//! One orchestrator per state directory: a lock that `cq-run` holds while it lives.
+//! One orchestrator per state directory: a lock that `cq-run` holds while it lives. One merge at a time: another.
+
+use std::time::Duration;
 
 use super::{State, lock};
 use crate::clock::span;
 use crate::error::{Error, Kind, Result};
 
+/// How long a merge waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl State {
+    /// Takes the lock under which pull requests are merged: each is judged by a base that nobody here is changing.
+    pub fn merging(&self) -> Result<lock::Guard> {
+        self.create()?;
+        let now = self.clock.now();
+        let guard = lock::take(&self.path("merge.lock"), PATIENCE, now)?;
+        guard.sign(&lock::Holder::here(self.command, now));
+        Ok(guard)
+    }
+
     /// Takes the orchestrator's lock, or says who holds it.
     pub fn orchestrate(&self) -> Result<lock::Guard> {
         self.create()?;

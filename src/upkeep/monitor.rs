@@ -20,6 +20,7 @@ use crate::state::owner;
 
 mod ahead;
 mod leftovers;
+mod radar;
 mod supervisor;
 
 /// A claim whose claimant said nothing for this long has lost its claimant.
@@ -175,6 +176,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         session.complain(error);
         tally.note(error.kind);
     }
+    radar::look(session, dry_run);
     // Last: whoever reads the records has them by now.
     count(session, &mut tally, mirror::run(session, dry_run));
     Ok(tally)

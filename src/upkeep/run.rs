@@ -23,7 +23,7 @@ mod told;
 
 use obstacle::Obstacle;
 use pipeline::Pipeline;
-use plan::{PLANS, Plan, Verdict};
+use plan::{Plan, Verdict};
 use signals::Signals;
 use systemd::Systemd;
 use told::{Ended, Tick, Ticks, Words};
@@ -56,7 +56,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         return Err(Error::new(Kind::Usage, "an array has an end: --format json needs --once"));
     }
     if wish.dry_run {
-        for plan in &PLANS {
+        for plan in plan::wanted(session.loaded.config.merge.enabled) {
             let line = plan.line(plan.commands.len());
             let every = (interval * plan.intervals).as_secs_f64();
             let often = if wish.once { "once".to_owned() } else { format!("every {every} s") };
@@ -81,7 +81,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         interval,
         bound: Duration::from_secs_f64(config.timeout_minutes * 60.0),
         once: wish.once,
-        lanes: PLANS.iter().enumerate().map(lane).collect(),
+        lanes: plan::wanted(session.loaded.config.merge.enabled).enumerate().map(lane).collect(),
         signals: Signals::listen()?,
         systemd: Systemd::find(&session.environment),
         ticks: Ticks::new(session, wish.once),

@@ -63,7 +63,7 @@ fn follow(session: &Session, wish: &Wish, since: Option<Timestamp>) -> Result<()
 }
 
 /// A time, or a span back from now: `90s`, `15m`, `2h`, `1d`.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
+pub(super) fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
     let span = || -> Option<TimeDelta> {
         let unit = text.chars().last()?;
         let count: i64 = text[..text.len() - unit.len_utf8()].parse().ok()?;

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::claims::{self, Places};
 use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::limits;
 use crate::output::{self, Format};
-use crate::pipeline::vet;
+use crate::pipeline::{overlap, vet};
 use crate::record::{GateVerdict, Liveness, Outcome, Question, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
@@ -76,9 +77,12 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
     if session.options.format.unwrap_or_else(Format::suited_to_stdout) == Format::Table {
         let active = records.iter().filter(|record| record.status.is_some_and(Status::is_active)).count();
         let capacity = session.loaded.config.capacity();
+        let unreviewed = unreviewed(session, &records)?;
         let mechanisms = mechanisms(&records);
-        session
-            .note(&format!("{active} of {capacity} places taken, {} in flight{mechanisms}", records.len()));
+        session.note(&format!(
+            "{active} of {capacity} places taken, {} in flight{unreviewed}{mechanisms}",
+            records.len()
+        ));
         for line in sandboxes(&records) {
             session.note(&line);
         }
@@ -87,6 +91,18 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
         return Err(Error::new(Kind::Failed, format!("nothing in flight is called {}", only.join(" or "))));
     }
     Ok(tally)
+}
+
+/// The places for new claims.
+fn places(session: &Session, records: &[Record]) -> Result<Places> {
+    let terms = claims::terms(&session.loaded, &session.environment)?;
+    Ok(claims::count(records.iter().map(|record| record.status), &terms))
+}
+
+/// How many pull requests wait for people, where that is limited.
+fn unreviewed(session: &Session, records: &[Record]) -> Result<String> {
+    let Some(most) = session.loaded.config.queue.max_unreviewed else { return Ok(String::new()) };
+    Ok(format!(", {} of at most {most} pull requests wait for a person", places(session, records)?.waiting))
 }
 
 /// Who sees to the limits of the agents that run.
@@ -240,6 +256,9 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             let retry = format!("cq-claim --retry {} queues it again without one", record.number);
             told.push(retry);
         }
+        Some(Status::Failed) if record.is_withheld() => {
+            told.push(format!("cq-pr {} tells what keeps it back, and looks again", record.number));
+        }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
         _ => {}
     }
@@ -266,18 +285,14 @@ fn could_not_run(record: &Record) -> impl Iterator<Item = String> {
 }
 
 fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Result<()> {
-    let records = session.state.in_flight(drop)?;
-    let active = records.iter().filter(|record| record.status.is_none_or(Status::is_active)).count();
-    let capacity = session.loaded.config.capacity();
     told.push("nobody has claimed it".to_owned());
-    if active >= capacity {
-        told.push(format!("all {capacity} places are taken"));
-    }
+    told.extend(places(session, &session.state.in_flight(drop)?)?.full.iter().map(ToString::to_string));
     if !session.has_token()? {
         told.push("without a GitHub token it is not known whether it is eligible".to_owned());
         return Ok(());
     }
-    let issue = vet::look(session, &session.repo()?, number, &session.loaded.config.rules())?;
+    let mut issue = vet::look(session, &session.repo()?, number, &session.loaded.config.rules())?;
+    overlap::hold(session, [&mut issue])?;
     let reasons = issue.reasons;
     if reasons.is_empty() {
         told.push("it is eligible: cq-fetch | cq-claim takes it when its turn comes".to_owned());

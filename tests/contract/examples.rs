@@ -47,7 +47,7 @@ fn githubs_own_examples_are_read() {
         let error = issues::get(&client, repo, 1348).unwrap_err();
         assert!(error.to_string().contains("is a pull request"), "{error}");
 
-        let pull = pulls::get(&client, repo, 1347).unwrap();
+        let pull = pulls::look(&client, repo, 1347).unwrap().pull_request;
         let sha = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
         assert_eq!((pull.number, &*pull.head_sha, pull.draft), (1347, sha, false));
         assert_eq!(pull.state, "merged", "it has a merged_at");

@@ -14,13 +14,14 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 29] = [
+const OPERATIONS: [&str; 42] = [
     "DELETE /installation/token",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app/installations/{installation_id}",
     "GET /meta",
     "GET /rate_limit",
+    "GET /repos/acme/widgets/actions/jobs/JOB/logs",
     "GET /repos/acme/widgets/contents",
     "GET /repos/{owner}/{repo}",
     "GET /repos/{owner}/{repo}/assignees/{assignee}",
@@ -33,22 +34,39 @@ const OPERATIONS: [&str; 29] = [
     "GET /repos/{owner}/{repo}/labels/{name}",
     "GET /repos/{owner}/{repo}/pulls",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/comments",
     "GET /user",
+    "PATCH /repos/{owner}/{repo}/issues/{issue_number}",
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
     "POST /app/installations/{installation_id}/access_tokens",
+    "POST /graphql AutoMerge",
     "POST /graphql Blockers",
     "POST /graphql Details",
+    "POST /graphql Enqueue",
+    "POST /graphql Failure",
     "POST /graphql More",
+    "POST /graphql Progress",
+    "POST /graphql Revert",
     "POST /graphql States",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
     "POST /repos/{owner}/{repo}/labels",
     "POST /repos/{owner}/{repo}/pulls",
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
 ];
 
 /// What the descriptions here leave out: the end of an App's token, which is GitHub's `apps/revoke-installation-access-
-/// token`, and the folder at the top, which is `contents/{path}` without a path.
-const UNDESCRIBED: [&str; 2] = ["DELETE /installation/token", "GET /repos/acme/widgets/contents"];
+/// token`, the folder at the top, which is `contents/{path}` without a path, and the log of a job, which is `actions/
+/// download-job-logs-for-workflow-run`.
+const UNDESCRIBED: [&str; 3] = [
+    "DELETE /installation/token",
+    "GET /repos/acme/widgets/actions/jobs/JOB/logs",
+    "GET /repos/acme/widgets/contents",
+];
 
 /// A house with more issues than a page, one of them with a long history, and some that wait for others.
 fn house(version: &str) -> House {
@@ -67,12 +85,19 @@ fn house(version: &str) -> House {
         "installations": [{"id": 98765, "permissions": {
             "metadata": "read", "issues": "write", "pull_requests": "write", "contents": "write"}}],
     });
-    let house = House::new(&Plan { issues: json!(issues), seed: json!({"apps": [app]}), ..Plan::default() });
+    let house = House::new(&Plan {
+        issues: json!(issues),
+        seed: json!({"apps": [app], "users": [{"login": "mia", "permission": "write"}], "widgets": {"teams": ["core"]}}),
+        ..Plan::default()
+    });
     house.configure(|config| {
+        config["feedback"]["quietSeconds"] = json!(0);
         config["github"]["apiVersion"] = json!(version);
         config["github"]["assignee"] = json!("acme");
         config["pullRequest"]["draft"] = json!(true);
         config["pullRequest"]["labels"] = json!(["by a machine", "needs/review"]);
+        config["pullRequest"]["reviewers"] = json!(["mia"]);
+        config["pullRequest"]["teamReviewers"] = json!(["core"]);
     });
     house.lab.call("DELETE", "/_lab/requests", &Value::Null);
     house
@@ -102,12 +127,54 @@ fn everything(house: &House) -> Vec<Value> {
     records.extend(cq("pr", &["1"]).quietly().records());
     cq("monitor", &[]).good();
     cq("status", &[]).good();
-    house.lab.merge(house.lab.pulls()[0]["number"].as_u64().unwrap());
-    records.extend(cq("pr", &["--sync"]).quietly().records());
+    records.extend(reviewed(house));
+    records.extend(merged(house));
     records.extend(cq("cleanup", &["claude-instance-1"]).good().records());
+    cq("pr", &["--revert", "1", "--reason", "It breaks the login."]).good();
     receive(house);
     cq("doctor", &[]).good();
     as_an_app(house);
+    records
+}
+
+/// The end of the only pull request's branch.
+fn head(house: &House) -> Value {
+    house.lab.pulls()[0]["head"]["sha"].clone()
+}
+
+/// What CI says of that, and somebody who may write.
+fn say(house: &House, conclusion: Option<&str>, state: &str) {
+    let check = json!({"repository": "acme/widgets", "sha": head(house), "conclusion": conclusion,
+        "log": "2026-01-01T00:00:00.0000000Z ##[error]no\n"});
+    house.lab.call("POST", "/_lab/checks", &check);
+    let review = json!({"repository": "acme/widgets", "number": house.lab.pulls()[0]["number"], "user": "mia",
+        "state": state, "at": "2026-01-01T00:00:00Z", "comments": [{"path": "README.md", "line": 1, "body": "hm"}]});
+    house.lab.call("POST", "/_lab/reviews", &review);
+}
+
+/// Somebody asks for changes and CI is red: the agent is sent back.
+fn reviewed(house: &House) -> Vec<Value> {
+    house.lab.act("acme", 0, &json!({"set_permission": {"user": "mia", "permission": "write"}}));
+    say(house, Some("failure"), "CHANGES_REQUESTED");
+    let line = "cq-pr --sync | cq-spawn --wait | cq-gate | cq-pr";
+    house.shell(line).at("2026-01-31T09:30:00Z").run().quietly().records()
+}
+
+/// Auto-merge, then a queue, then a merge whose answer is lost.
+fn merged(house: &House) -> Vec<Value> {
+    let merge = || house.cq("pr").args(["--merge"]).at("2026-01-31T09:30:00Z").run().good().records();
+    let rules = |rules: Value| house.lab.call("POST", "/_lab/rules", &rules);
+    house.configure(|config| config["merge"]["enabled"] = json!(true));
+    rules(json!({"required": ["ci"], "approvals": 1, "auto_merge": true}));
+    say(house, None, "APPROVED");
+    let mut records = merge();
+    say(house, Some("success"), "APPROVED");
+    rules(json!({"queue": true}));
+    records.extend(merge());
+    rules(json!({}));
+    house.lab.break_with(&json!([
+        {"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "after_effect": true}]));
+    records.extend(merge());
     records
 }
 
@@ -191,7 +258,9 @@ fn judge(description: &Description, schema: &Valid<Schema>, request: &Value) -> 
                 operation.name
             }
             None => {
-                let name = format!("{method} {path}");
+                let parts =
+                    path.split('/').map(|part| if part.parse::<u64>().is_ok() { "JOB" } else { part });
+                let name = format!("{method} {}", parts.collect::<Vec<_>>().join("/"));
                 if UNDESCRIBED.contains(&&*name) && query.is_empty() && body.is_null() && wrong.is_empty() {
                     return Ok(name);
                 }
@@ -242,6 +311,9 @@ fn plain(value: &Value, house: &House) -> Value {
         "deadline_since_boot_ms",
         "memory_peak_bytes",
         "groups",
+        "key",
+        "print",
+        "thread",
     ];
     match value {
         Value::Array(items) => items.iter().map(|item| plain(item, house)).collect(),
@@ -257,13 +329,14 @@ fn plain(value: &Value, house: &House) -> Value {
             // Hashes, and what a log is called by chance.
             let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
             let plain = |part: &str| {
-                if [8, 40, 64].contains(&part.len()) && is_hex(part) {
-                    "HEX".to_owned()
+                let word = part.trim_end_matches(['.', ':', ' ']);
+                if [8, 10, 40, 64].contains(&word.len()) && is_hex(word) {
+                    format!("HEX{}", &part[word.len()..])
                 } else {
                     part.to_owned()
                 }
             };
-            json!(text.split('.').map(plain).collect::<Vec<_>>().join("."))
+            json!(text.split_inclusive(['.', ':', ' ']).map(plain).collect::<String>())
         }
         other => other.clone(),
     }

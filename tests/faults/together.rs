@@ -10,7 +10,9 @@ use crate::table::house;
 use crate::{House, Plan};
 
 const READERS: usize = 10;
-const PAUSE: i64 = 100;
+/// Between two writes, in milliseconds. Long against how late a process of many may be on a busy machine: a write that
+/// took another's turn would shorten the whole by all of it.
+const PAUSE: i64 = 500;
 
 fn place(limits: &Value) -> House {
     let house = house(&Plan { seed: json!({ "limits": limits }), ..Plan::default() });
@@ -53,14 +55,16 @@ fn assert_kept(house: &House, all: &[Ran]) {
     let writes: Vec<i64> = state["requests"].as_array().unwrap().iter().filter_map(written_at).collect();
     let mut sorted = writes.clone();
     sorted.sort_unstable();
-    for pair in sorted.windows(2) {
-        // What is sent a pause apart may arrive closer where the machine is busy.
-        assert!(pair[1] - pair[0] >= PAUSE / 2, "{pair:?} of {sorted:?}");
-    }
+    // One that is late is followed closely by the next: only all of them together, and the usual distance, say something.
     if let (Some(first), Some(last)) = (sorted.first(), sorted.last()) {
         let pauses = i64::try_from(sorted.len()).unwrap() - 1;
         // Of all of them only the first can have come late enough to matter.
-        assert!(last - first >= pauses * PAUSE * 9 / 10 - PAUSE / 2, "{sorted:?}");
+        assert!(last - first > (pauses - 1) * PAUSE + PAUSE / 10, "{sorted:?}");
+    }
+    let mut distances: Vec<i64> = sorted.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    distances.sort_unstable();
+    if let Some(usual) = distances.get(distances.len() / 2) {
+        assert!(*usual >= PAUSE * 8 / 10, "{sorted:?}");
     }
 }
 

@@ -28,12 +28,16 @@ impl Trapped {
         let files = json!({"README.md": "# Widgets\n", "src/widget.txt": "a widget\n",
             ".gitignore": ".env\n", ".worktreeinclude": ".env\n"});
         let seed = json!({"widgets": {"files": files}});
-        let house = House::new(&Plan { script, seed, ..Plan::default() });
+        let mut plan = Plan { script, seed, ..Plan::default() };
+        // Names a file, so that it is looked for, and at what the others have changed.
+        plan.issues[2]["body"] = json!("See README.md.");
+        let house = House::new(&plan);
         fs::write(house.clone().join(".env"), "KEY=1").unwrap();
         house.configure(|config| {
             config["workspace"]["isolation"] = json!(isolation);
             config["workspace"]["warmSpares"] = json!(1);
             config["workspace"]["setup"] = json!([["true"]]);
+            config["queue"]["avoidOverlap"] = json!(true);
         });
         let away = house.place("away");
         fs::create_dir(&away).unwrap();
@@ -103,7 +107,7 @@ const LINES: [&str; 9] = [
     "cq-gate 1",
     "cq-pr 1",
     "cq-spawn --wait 2 3 | cq-gate | cq-pr",
-    "cq-monitor; cq-status; cq-status --explain 3; cq-pr --sync",
+    "cq-monitor; cq-status; cq-status --explain 3; cq-status --conflicts; cq-fetch 3; cq-pr --sync",
     "cq-doctor",
     "cq-cleanup --force claude-instance-3",
     "cq-cleanup --all --force",

@@ -12,6 +12,7 @@
     reason = "a test starts programs itself, and may panic"
 )]
 
+mod progress;
 mod shape;
 
 use std::fs;

@@ -15,7 +15,10 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         "cq-status | true",
         "cq-status --quiet --format table | true",
         "cq-status --explain 1 | true",
+        "cq-status --conflicts --quiet | true",
         "cq-logs | true",
+        "cq-report | true",
+        "cq-report --by week --format csv | true",
         "cq-fetch --help | true",
         "cq --list | true",
     ] {

@@ -45,7 +45,8 @@ fn a_supervisor_that_is_killed_takes_it_along() {
     house.claim(1);
     house.lab.break_with(&json!([{"path": "/acme/widgets.git", "hang": true}]));
     let mut spawn = house.cq("spawn").args(["1"]).start();
-    until("a fetch", || (!house.named(&["git-remote-http", "git"]).is_empty()).then_some(()));
+    // Not before: the fault would be the next fetch's.
+    until("a fetch that hangs", || (house.lab.state()["faults_left"] == 0).then_some(()));
     assert_eq!(house.named(&["cq-prepare"]).len(), 1);
     let supervisor = house.named(&["cq-supervise"])[0].to_string();
     house.program("kill").args(["-KILL", &supervisor]).run().quietly();

@@ -16,6 +16,7 @@ mod checkout;
 mod claims;
 mod deliveries;
 mod place;
+mod pressure;
 mod processes;
 mod repository;
 mod spawns;

@@ -151,6 +151,7 @@ impl Place {
             "index.json",
             "instances",
             "lock",
+            "places",
             "records",
             "repo.git",
             "spending",

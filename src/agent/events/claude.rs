@@ -11,6 +11,7 @@ pub(super) fn read(event: &Value, so_far: &mut Conversation) -> Said {
     let mut said = Said { session_id, ..Said::default() };
     match (event["type"].as_str(), event["subtype"].as_str()) {
         (Some("system"), Some("init")) => {
+            so_far.note_model(&event["model"]);
             said.lines.push(format!("session started, model {}", plain(&event["model"])));
         }
         (Some("system"), Some("api_retry")) => said.lines.push(format!(

@@ -25,6 +25,7 @@ pub(super) fn read(event: &Value, so_far: &mut Conversation) -> Said {
     match kind {
         Some("init") => {
             said.session_id = event["session_id"].as_str().map(str::to_owned);
+            so_far.note_model(&event["model"]);
             said.lines.push(format!("session started, model {}", plain(&event["model"])));
         }
         Some("tool_use") => {

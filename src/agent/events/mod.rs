@@ -136,10 +136,14 @@ pub struct Progress {
     pub tokens: Option<Tokens>,
     /// US dollars.
     pub cost_usd: Option<f64>,
+    /// The model, as the client names it.
+    pub model: Option<String>,
 }
 
 /// The longest text shown of one event.
 const LONGEST: usize = 2_000;
+/// The longest name of a model, in characters.
+const LONGEST_MODEL: usize = 100;
 /// The longest last message that is kept, in bytes.
 const LONGEST_MESSAGE: usize = 16 << 10;
 
@@ -176,7 +180,9 @@ impl Reader {
             let progress = &mut self.so_far.progress;
             end.num_turns = end.num_turns.or(progress.turns);
             end.total_cost_usd = end.total_cost_usd.or(progress.cost_usd);
-            *progress = Progress { turns: end.num_turns, tokens: end.tokens(), cost_usd: end.total_cost_usd };
+            let model = progress.model.take();
+            *progress =
+                Progress { turns: end.num_turns, tokens: end.tokens(), cost_usd: end.total_cost_usd, model };
             let verdict = if end.is_error { "error" } else { "done" };
             said.lines.push(format!("{verdict}: {}", shown(&end.text())));
             self.so_far.ended = Some(end.clone());
@@ -216,6 +222,13 @@ struct Conversation {
 impl Conversation {
     fn add_turn(&mut self) {
         self.progress.turns = Some(self.progress.turns.unwrap_or_default() + 1);
+    }
+
+    /// What a client says of its model when it begins.
+    fn note_model(&mut self, model: &Value) {
+        if let Some(name) = model.as_str().filter(|name| !name.is_empty()) {
+            self.progress.model = Some(sanitize::clip(&sanitize::line(name), LONGEST_MODEL).into_owned());
+        }
     }
 
     fn say(&mut self, text: &str) {

@@ -224,6 +224,19 @@ fn turns_are_known_before_the_end() {
 }
 
 #[test]
+fn the_model_is_known_where_the_client_names_it() {
+    let cases = [
+        ("claude-2.1.330/success", Some("claude-opus-5-5")),
+        ("claude-2.1.330/kill_term_api", Some("claude-opus-5-5")),
+        ("gemini/success", Some("gemini-2.5-flash")),
+        ("codex/success", None),
+    ];
+    for (case, model) in cases {
+        assert_eq!(recorded(case).so_far.model.as_deref(), model, "{case}");
+    }
+}
+
+#[test]
 fn events_are_told_briefly_and_unknown_ones_not_at_all() {
     use Parser::{Claude, Codex, ExitCode, Gemini, Opencode};
     let cases: [(Parser, &str, &[&str]); 24] = [

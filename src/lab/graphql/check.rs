@@ -59,9 +59,11 @@ impl<'a> Plan<'a> {
             }
             _ => return Err(no_such("An operation name is required")),
         };
-        if operation.ty != OperationType::Query {
-            return Err(no_such("The rehearsal answers queries only"));
-        }
+        let root = match operation.ty {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => return Err(no_such("The rehearsal knows no subscriptions")),
+        };
         let variables = variables(schema, operation, given)?;
         let declared = operation.variable_definitions.iter();
         let declared = declared.map(|one| (one.node.name.node.as_str(), &one.node.var_type.node)).collect();
@@ -75,7 +77,7 @@ impl<'a> Plan<'a> {
             nodes: 0,
             requests: 1,
         };
-        checker.selection(&operation.selection_set.node, "Query", 1, 0);
+        checker.selection(&operation.selection_set.node, root, 1, 0);
         let (problems, nodes, requests) = (checker.problems, checker.nodes, checker.requests);
         if nodes > MOST_NODES {
             let message = format!(

@@ -143,6 +143,9 @@ impl<'a> World<'a> {
     /// What only a pull request has.
     fn pull(&self, repository: &'a Repository, issue: &'a Issue, name: &str, args: &Args<'_>) -> Given<'a> {
         let Some(pull) = &issue.pull else { return plain(Value::Null) };
+        if let Some(found) = self.progress(repository, issue, pull, name) {
+            return found;
+        }
         match name {
             "isDraft" => plain(pull.draft),
             "isCrossRepository" => plain(false),

@@ -2,6 +2,7 @@
 //! [`check`]), then answered by selection ([`select`]) over what the store holds ([`things`], [`issues`],
 //! [`connection`]).
 
+use async_graphql_parser::types::OperationType;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,6 +16,8 @@ use super::server::Here;
 mod check;
 mod connection;
 mod issues;
+mod mutations;
+mod progress;
 mod schema;
 mod select;
 mod things;
@@ -93,10 +96,21 @@ pub(super) async fn answer(Here(lab): Here, body: Bytes) -> Answer {
     };
     // One point for a hundred requests that the connections stand for, and never less than one.
     let cost = (plan.requests / 100).max(1);
+    if text.contains("pullRequest") || text.contains("PullRequest") {
+        crate::lab::progress::refresh(&lab).await?;
+    }
+    let mut done = None;
+    if plan.operation.ty == OperationType::Mutation {
+        match mutations::perform(&lab, &plan).await? {
+            Ok(value) => done = Some(value),
+            Err(problem) => return ok(&json!({"data": null, "errors": [problem.shown()]})),
+        }
+    }
     let mut store = lab.store();
     store.meter.count(Resource::Graphql, cost);
     let world = things::World { lab: &lab, store: &store, cost, nodes: plan.nodes };
-    let data = select::answer(&world, &schema, &mut plan);
+    let root = done.map_or(things::Thing::Query, things::Thing::Tree);
+    let data = select::answer(&world, &schema, &mut plan, &root);
     let mut answer = json!({"data": data});
     if !plan.problems.is_empty() {
         answer["errors"] = plan.problems.iter().map(Problem::shown).collect();

@@ -46,9 +46,14 @@ struct Selector<'a, 'b> {
     path: Vec<Value>,
 }
 
-pub(super) fn answer<'a>(world: &'a World<'a>, schema: &'a Schema, plan: &mut Plan<'a>) -> Value {
+pub(super) fn answer<'a>(
+    world: &'a World<'a>,
+    schema: &'a Schema,
+    plan: &mut Plan<'a>,
+    root: &Thing<'a>,
+) -> Value {
     let set = &plan.operation.selection_set.node;
-    Selector { world, schema, plan, path: Vec::new() }.object(&Thing::Query, &[set])
+    Selector { world, schema, plan, path: Vec::new() }.object(root, &[set])
 }
 
 impl<'a> Selector<'a, '_> {

@@ -38,6 +38,8 @@ pub(super) enum Thing<'a> {
     Edge(&'static str, String, Box<Thing<'a>>),
     /// Something small with plain fields.
     Record(&'static str, Vec<(&'static str, Value)>),
+    /// Something drawn already, of the kind that it says: objects and lists below it too.
+    Tree(Value),
 }
 
 /// What a field gives.
@@ -80,6 +82,7 @@ impl Thing<'_> {
             Self::Edit(_) => "UserContentEdit",
             Self::Page(page) => page.kind,
             Self::Edge(kind, ..) | Self::Record(kind, _) => kind,
+            Self::Tree(value) => super::progress::kind(value),
         }
     }
 
@@ -94,6 +97,7 @@ impl Thing<'_> {
             Self::Label(_, label) => format!("LA_{}", label.id),
             Self::Event(_, _, event) => format!("EV_{}", event.id),
             Self::Edit(edit) => format!("UCE_{}", edit.id),
+            Self::Tree(value) => value["id"].as_str().unwrap_or_default().to_owned(),
             _ => String::new(),
         }
     }
@@ -124,6 +128,7 @@ impl<'a> World<'a> {
                 ("permission", Thing::Actor(user)) => plain(user.permission.to_uppercase()),
                 (_, node) => Ok(Out::Thing(node.clone())),
             },
+            Thing::Tree(value) => self.branch(value, name),
             Thing::Record(_, fields) => {
                 let found = fields.iter().find(|(one, _)| *one == name);
                 plain(found.map_or(&Value::Null, |(_, value)| value))
@@ -193,7 +198,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn node(&self, id: &str) -> Result<Thing<'a>, Problem> {
+    pub(super) fn node(&self, id: &str) -> Result<Thing<'a>, Problem> {
         self.all().find(|thing| thing.id() == id).ok_or_else(|| {
             Problem::not_found(format!("Could not resolve to a node with the global id of '{id}'"))
         })
@@ -209,6 +214,7 @@ impl<'a> World<'a> {
                 std::iter::once(Thing::Issue(one, issue)).chain(comments)
             });
             let labels = one.labels.iter().map(move |label| Thing::Label(one, label));
+            let labels = labels.chain(one.checks.iter().map(|check| Thing::Tree(self.check(one, check))));
             std::iter::once(Thing::Repository(one)).chain(issues).chain(labels)
         });
         let users = store.users.values().filter(|user| !user.deleted);
@@ -288,6 +294,7 @@ impl<'a> World<'a> {
             "description" => plain("A rehearsal"),
             "createdAt" => plain(repository.created_at),
             "isPrivate" => plain(repository.private),
+            "autoMergeAllowed" => plain(repository.rules.auto_merge),
             "isArchived" | "isFork" => plain(false),
             "hasIssuesEnabled" => plain(repository.has_issues),
             "viewerPermission" => {

@@ -1,10 +1,12 @@
 //! The steps of a delivery: push, open, dress. Each is written down before it is begun, looks before it acts, and is
 //! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
 
+use super::{answers, body};
 use crate::claims;
 use crate::error::{Error, Kind, Result};
 use crate::git::{PrivateGit, Repository};
 use crate::github::pulls::{self, Found, Known, Obstacle, Proposal};
+use crate::github::reviewers::{self, Asked};
 use crate::github::{Client, Refusal, assignees, comments, labels};
 use crate::record::eligibility::same;
 use crate::record::{Delivery, DeliveryStep, Extra, Outcome, Record, Status};
@@ -37,6 +39,8 @@ impl Delivering<'_> {
             _ => self.open(&self.push(&record)?)?,
         };
         let refused = self.dress(&record, &found)?;
+        body::refresh(self.session, &self.client, &record, &self.proposal.body)?;
+        let record = answers::give(self.session, &self.client, &record, &self.head)?;
         Ok((self.finish(&record, &found)?, refused))
     }
 
@@ -77,7 +81,13 @@ impl Delivering<'_> {
         let branch = &self.proposal.head;
         let remote = self.session.remote(&record.repo)?;
         let is_ours = |there: &Option<String>| there.as_deref() == Some(&self.head);
-        let there = self.private.remote_head(&remote, branch)?;
+        let seen = self.private.remote_head(&remote, branch)?;
+        if seen.default_branch.as_ref() == Some(branch) {
+            let what = format!("'{branch}' is the default branch of {}, and is never pushed to", record.repo);
+            return Err(Error::new(Kind::NotPermitted, format!("issue #{}: {what}", record.number))
+                .hint("choose another default branch on GitHub"));
+        }
+        let there = seen.head;
         if is_ours(&there) {
             return Ok(record.clone());
         }
@@ -93,7 +103,7 @@ impl Delivering<'_> {
         if let Err(error) = self.private.push(&remote, &self.head, branch, there.as_deref()) {
             // It may have arrived all the same, by this push or by one that outlived its command.
             let now = self.private.remote_head(&remote, branch);
-            if !now.is_ok_and(|now| is_ours(&now)) {
+            if !now.is_ok_and(|now| is_ours(&now.head)) {
                 return Err(error);
             }
         }
@@ -180,7 +190,7 @@ impl Delivering<'_> {
         error
     }
 
-    /// Labels, assignees, and the comment on the issue. What GitHub refuses is told and keeps nothing back: the pull
+    /// Labels, assignees, reviewers, and the comment on the issue. What GitHub refuses is told and keeps nothing back: the pull
     /// request is there. Gives the first refusal.
     fn dress(&self, record: &Record, found: &Found) -> Result<Option<Error>> {
         let (config, number) = (&self.session.loaded.config.pull_request, found.pull_request.number);
@@ -216,6 +226,7 @@ impl Delivering<'_> {
                 }
             }))?;
         }
+        self.ask_reviewers(record, found, &mut note)?;
         if config.comment {
             let issue = (record.repo.as_str(), record.number);
             let marker = format!("<!-- cq:pull-request:{number} -->");
@@ -224,6 +235,44 @@ impl Delivering<'_> {
             note(said.map(drop))?;
         }
         Ok(first)
+    }
+
+    /// Those who are neither asked already nor have said something.
+    fn ask_reviewers(
+        &self,
+        record: &Record,
+        found: &Found,
+        note: &mut impl FnMut(Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let config = &self.session.loaded.config.pull_request;
+        let lacks = |wanted: &[String], has: &[String]| -> Vec<String> {
+            let is_there = |name: &&String| !has.iter().any(|one| one.eq_ignore_ascii_case(name));
+            wanted.iter().filter(is_there).cloned().collect()
+        };
+        let mut wanted = Asked {
+            people: lacks(&config.reviewers, &found.asked.people),
+            teams: lacks(&config.team_reviewers, &found.asked.teams),
+        };
+        let (repo, number) = (&record.repo, found.pull_request.number);
+        if !wanted.people.is_empty() {
+            let heard = reviewers::heard(&self.client, repo, number);
+            wanted.people = lacks(&wanted.people, &heard?);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.renew(record)?;
+        match reviewers::ask(&self.client, repo, number, &wanted) {
+            // One that GitHub does not want spoils the request for all.
+            Err(error) if is_final(&error) && wanted.each().len() > 1 => {
+                for one in wanted.each() {
+                    self.renew(record)?;
+                    note(reviewers::ask(&self.client, repo, number, &one))?;
+                }
+                Ok(())
+            }
+            asked => note(asked),
+        }
     }
 
     fn finish(&self, record: &Record, found: &Found) -> Result<Record> {
@@ -241,7 +290,7 @@ impl Delivering<'_> {
 }
 
 /// Whether GitHub said no, and would say so again; a token that has run out is renewed some day.
-fn is_final(error: &Error) -> bool {
+pub(super) fn is_final(error: &Error) -> bool {
     error.cause::<Refusal>().is_some_and(|refusal| refusal.status != 401)
         && matches!(error.kind, Kind::NotPermitted | Kind::Failed)
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::inspection::line;
 use super::receipt::{checks, receipt};
 use crate::agent::templates::PULL_REQUEST;
 use crate::clock::span;
 use crate::error::Result;
 use crate::git::PrivateGit;
 use crate::github::pulls::Proposal;
-use crate::record::Record;
+use crate::record::{Guarded, Record};
 use crate::sanitize;
 use crate::session::Session;
 
@@ -18,7 +19,13 @@ const LONGEST_TITLE: usize = 256;
 const LONGEST_BODY: usize = 65_536;
 
 /// Title and body.
-pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head: &str) -> Result<Proposal> {
+pub(super) fn of(
+    session: &Session,
+    record: &Record,
+    guarded: &Guarded,
+    private: &PrivateGit,
+) -> Result<Proposal> {
+    let head = guarded.sha.as_str();
     let claim = record.claimed()?;
     let base = claim.base_sha.as_deref().unwrap_or(&claim.base);
     let workspaces = session.loaded.workspaces(&session.environment)?;
@@ -35,6 +42,8 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
         ("repository", record.repo.clone()),
         ("branch_name", claim.branch.clone()),
         ("base_branch", claim.base.clone()),
+        ("base_sha", base.chars().take(12).collect()),
+        ("flagged", flagged(guarded)),
         ("summary", harmless(run.summary.as_deref().unwrap_or("The agent left no summary."))),
         ("commits", list(subjects)),
         ("diff_stat", private.diff_stat(base, head)?.replace("```", "'''")),
@@ -55,7 +64,12 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
         ("duration", span(duration)),
         ("cost", run.cost_usd.map_or_else(|| "cost unknown".to_owned(), |cost| format!("US$ {cost:.2}"))),
     ]);
-    let body = PULL_REQUEST.render(&workspaces, &values)?;
+    let text = PULL_REQUEST.read(&workspaces)?;
+    let mut body = PULL_REQUEST.fill(&text, &values)?;
+    if !text.contains("{flagged}") {
+        // A template from before there was any: what a reviewer must see is not lost.
+        body = format!("{}{body}", values["flagged"]);
+    }
     let title = format!("{} (#{})", sanitize::line(&record.issue.title), record.number);
     let redactor = session.redactor();
     Ok(Proposal {
@@ -70,4 +84,55 @@ pub(super) fn of(session: &Session, record: &Record, private: &PrivateGit, head:
 /// Text of an agent or an issue in a pull request: nothing hidden, and nobody is called by `@name`.
 fn harmless(text: &str) -> String {
     sanitize::lines(text).replace('@', "@\u{2060}")
+}
+
+/// What a reviewer should look at first: before the agent's own words, and never cut off at the end.
+fn flagged(guarded: &Guarded) -> String {
+    if guarded.findings.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<String> = guarded.findings.iter().map(|one| format!("- {}", as_text(&line(one)))).collect();
+    format!("### Look at this first\n\n{}\n\n", rows.join("\n"))
+}
+
+/// A line in which nothing means anything but itself.
+fn as_text(line: &str) -> String {
+    let escaped =
+        |c: char| if c.is_ascii_punctuation() && !"'/.,:;()-".contains(c) { vec!['\\', c] } else { vec![c] };
+    harmless(&line.chars().flat_map(escaped).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::record::{Extra, Finding, FindingKind};
+
+    #[test]
+    fn what_is_flagged_stands_under_a_heading_and_means_nothing_else() {
+        let finding = |path: &str| Finding {
+            kind: FindingKind::Protected,
+            refused: false,
+            path: Some(path.to_owned()),
+            line: None,
+            commit: None,
+            says: "added: why".to_owned(),
+            mark: String::new(),
+            extra: Extra::new(),
+        };
+        let mut guarded = Guarded {
+            sha: "s".into(),
+            at: Timestamp::UNIX_EPOCH,
+            withheld: false,
+            findings: Vec::new(),
+            permitted: Vec::new(),
+            extra: Extra::new(),
+        };
+        assert_eq!(flagged(&guarded), "");
+        guarded.findings = vec![finding("Cargo.lock"), finding("a`[x](y) @mia *b*")];
+        assert_eq!(
+            flagged(&guarded),
+            "### Look at this first\n\n- 'Cargo.lock': added: why\n- 'a\\`\\[x\\](y) \\@\u{2060}mia \\*b\\*': added: why\n\n"
+        );
+    }
 }

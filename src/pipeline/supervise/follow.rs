@@ -236,6 +236,7 @@ pub(super) fn note_session(run: &mut Run, said: Option<&str>, by: SessionBy) {
 
 /// Puts what is known before the end into a run.
 pub(super) fn note_use(run: &mut Run, so_far: &Progress) {
+    run.model = so_far.model.clone().or_else(|| run.model.take());
     run.turns = so_far.turns.or(run.turns);
     run.cost_usd = so_far.cost_usd.or(run.cost_usd);
     run.tokens = so_far.tokens.clone().or_else(|| run.tokens.take());

@@ -7,7 +7,7 @@ use crate::config::Isolation;
 use crate::error::Result;
 use crate::git::own_clone::Origin;
 use crate::git::{PrivateGit, Repository, Worktree};
-use crate::pipeline::rescue;
+use crate::pipeline::rescue::{self, GitPlace, Source};
 use crate::record::Record;
 use crate::session::Session;
 use crate::state::durable;
@@ -88,14 +88,26 @@ fn put_away(
     if paths.worktree.symlink_metadata().is_err() {
         return Ok(());
     }
-    if record.claimed()?.base_sha.is_some()
-        && let Some(name) = rescue::files(record, &paths.worktree, repository, private)?
-    {
-        session.note(&format!("issue #{}: what its broken worktree held is in {name}", record.number));
-    }
     let noted = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(PathBuf::from);
-    if let Some(git_dir) = repository.git_dir_of(&paths.worktree).ok().or(noted) {
-        repository.forget_worktree(&git_dir)?;
+    let git_dir = noted.or_else(|| repository.registered(&paths.worktree));
+    if record.claimed()?.base_sha.is_some() {
+        let head = repository.resolve(&format!("refs/heads/{}", record.claimed()?.branch))?;
+        let source = Source {
+            record,
+            attempt: rescue::attempt_of_work(record)?,
+            at: session.clock.now(),
+            workspace: &paths.dir,
+            worktree: paths.worktree.file_name().unwrap_or_default(),
+            head: head.as_deref(),
+            whole: false,
+            git: git_dir.clone().map_or(GitPlace::Unknown, GitPlace::Linked),
+        };
+        if let Some(name) = rescue::keep(session, &source, repository, private)? {
+            session.note(&format!("issue #{}: what its broken worktree held is in {name}", record.number));
+        }
+    }
+    if let Some(git_dir) = git_dir {
+        repository.forget_worktree(&git_dir, |_| true)?;
     }
     discard(session, &paths.worktree)
 }

@@ -211,5 +211,5 @@ fn put_away(session: &Session, repository: &Repository, dir: &Path) -> Result<()
     };
     let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
     let git_dirs = entries.filter_map(|entry| repository.git_dir_of(&entry.path()).ok());
-    git_dirs.into_iter().try_for_each(|git_dir| repository.forget_worktree(&git_dir))
+    git_dirs.into_iter().try_for_each(|git_dir| repository.forget_worktree(&git_dir, |_| true))
 }

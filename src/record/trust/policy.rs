@@ -111,7 +111,7 @@ impl Policy {
     ///
     /// What a person does through an app is the app's act as well: whoever gave the app its words is unknown. It
     /// counts where both may approve.
-    pub(super) fn standing(
+    pub(in crate::record) fn standing(
         &self,
         actor: Option<&Actor>,
         app: Option<&str>,

@@ -17,8 +17,16 @@ pub(super) struct Plan {
     pub(super) while_resting: usize,
 }
 
-/// In the order of `--once`.
-pub(super) const PLANS: [Plan; 4] = [
+/// The pipeline that is only run where the configuration merges.
+const MERGE: &str = "merge";
+
+/// Those that a configuration wants, in the order of `--once`.
+pub(super) fn wanted(merges: bool) -> impl Iterator<Item = &'static Plan> {
+    PLANS.iter().filter(move |plan| merges || plan.name != MERGE)
+}
+
+/// All of them.
+const PLANS: [Plan; 5] = [
     Plan {
         name: "due",
         commands: &[&["cq-monitor"], &["cq-spawn"]],
@@ -36,6 +44,13 @@ pub(super) const PLANS: [Plan; 4] = [
     Plan {
         name: "sync",
         commands: &[&["cq-pr", "--sync"], &["cq-spawn"]],
+        intervals: 2,
+        while_stopped: 0,
+        while_resting: 1,
+    },
+    Plan {
+        name: MERGE,
+        commands: &[&["cq-pr", "--merge"]],
         intervals: 2,
         while_stopped: 0,
         while_resting: 1,
@@ -155,6 +170,13 @@ mod tests {
         ];
         assert_eq!(gist(same[0]), gist(same[1]));
         assert_ne!(gist("issue #1 is failed"), gist("issue #2 is failed"));
+    }
+
+    #[test]
+    fn nothing_is_merged_where_that_is_not_wanted() {
+        let lines = |merges| wanted(merges).map(|plan| plan.line(plan.commands.len())).collect::<Vec<_>>();
+        assert!(lines(true).contains(&"cq-pr --merge".to_owned()));
+        assert!(lines(false).iter().all(|line| !line.contains("--merge")) && lines(false).len() == 4);
     }
 
     #[test]

@@ -1,0 +1,113 @@
+//! The branch on GitHub, once its pull request is merged or closed.
+
+use crate::error::{Kind, Result};
+use crate::record::{Cleaned, Extra, Record, RemoteBranch};
+use crate::session::Session;
+use crate::state::Change;
+use crate::state::events::Event;
+
+/// Only branches below this are cq's.
+const OURS: &str = "claude/";
+
+/// The branch that is to be deleted, and the commit that cq pushed there.
+fn wanted(record: &Record, deletes: bool) -> Option<(&str, &str)> {
+    let (claim, pull) = (record.claim.as_ref()?, record.pull_request.as_ref()?);
+    let done = record.cleaned.as_ref().is_some_and(|cleaned| cleaned.pull_request == pull.number);
+    let over = matches!(pull.state.as_str(), "merged" | "closed");
+    let ours = claim.branch.starts_with(OURS) && claim.branch != claim.base;
+    // What the pull request ends in may be somebody else's by now; this is what cq itself pushed.
+    let delivery = record.delivery.as_ref().filter(|delivery| delivery.branch == claim.branch)?;
+    (deletes && over && ours && !done).then_some((&claim.branch, &delivery.sha))
+}
+
+/// Deletes it, if it still ends in what cq pushed, and notes what became of it; gives nothing where there is nothing to
+/// do. What may work another time is an error, and is tried again by the next cleanup.
+pub(super) fn delete(session: &Session, record: &Record) -> Result<Option<RemoteBranch>> {
+    let deletes = session.loaded.config.cleanup.delete_remote_branches;
+    let Some((branch, pushed)) = wanted(record, deletes) else { return Ok(None) };
+    session.state.refuse_when_stopped()?;
+    let seen = match try_delete(session, record, branch, pushed) {
+        Err(error) if matches!(error.kind, Kind::Failed | Kind::NotPermitted) => {
+            session.complain(&error);
+            RemoteBranch::Kept
+        }
+        seen => seen?,
+    };
+    let (pull, at) = (record.pull_request.as_ref().map_or(0, |pull| pull.number), session.clock.now());
+    let token = |record: &Record| record.claim.as_ref().map(|claim| claim.token.clone());
+    session.state.change(record.number, |now| match now {
+        Some(mut now) if token(&now) == token(record) => {
+            now.cleaned = Some(Cleaned { pull_request: pull, remote_branch: seen, at, extra: Extra::new() });
+            Ok((Change::Write(Box::new(now)), ()))
+        }
+        _ => Ok((Change::Keep, ())),
+    })?;
+    Ok(Some(seen))
+}
+
+fn try_delete(session: &Session, record: &Record, branch: &str, pushed: &str) -> Result<RemoteBranch> {
+    let remote = session.remote(&record.repo)?;
+    let (_, private) = session.git()?;
+    match private.remote_head(&remote, branch)?.head {
+        None => return Ok(RemoteBranch::Gone),
+        Some(there) if there == pushed => {}
+        Some(_) => {
+            let kept = format!("'{branch}' on GitHub has commits that cq did not push, and is left");
+            session.note(&format!("issue #{}: {kept}", record.number));
+            return Ok(RemoteBranch::Kept);
+        }
+    }
+    if let Err(error) = private.delete_there(&remote, branch, pushed) {
+        // It may be gone all the same, by this command or by somebody else's.
+        match private.remote_head(&remote, branch) {
+            Ok(there) if there.head.is_none() => {}
+            _ => return Err(error),
+        }
+    }
+    let event = Event::about(&session.state, "branch-deleted", record.number);
+    session.state.log(&event.with("branch", branch).with("sha", pushed))?;
+    Ok(RemoteBranch::Deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Issue;
+
+    #[test]
+    fn only_what_cq_pushed_goes_and_only_when_its_pull_request_is_over() {
+        let record = |branch: &str, pushed: &str, state: &str, cleaned: &str| {
+            let claim = format!(
+                r#"{{"token":"t","host":"h","instance":"claude-instance-1","branch":"{branch}","base":"main","attempt":1,
+                "claimed_at":"2026-01-01T00:00:00Z","lease_expires_at":"2026-01-01T00:00:00Z"}}"#
+            );
+            let delivery =
+                format!(r#"{{"branch":"{pushed}","sha":"5a","step":"done","at":"2026-01-01T00:00:00Z"}}"#);
+            let pull = format!(r#"{{"number":7,"url":"","head_sha":"0b","state":"{state}"}}"#);
+            let mut record = Record::new("o/r", 1, Issue::default());
+            record.claim = serde_json::from_str(&claim).ok();
+            record.delivery = serde_json::from_str(&delivery).ok();
+            record.pull_request = serde_json::from_str(&pull).ok();
+            record.cleaned = serde_json::from_str(cleaned).ok();
+            record
+        };
+        let seen = |pull: u64| {
+            format!(r#"{{"pull_request":{pull},"remote_branch":"kept","at":"2026-01-01T00:00:00Z"}}"#)
+        };
+        let ours = "claude/issue-1";
+        for (branch, pushed, state, cleaned, deletes, expected) in [
+            (ours, ours, "merged", String::new(), true, true),
+            (ours, ours, "closed", String::new(), true, true),
+            (ours, ours, "merged", seen(6), true, true),
+            (ours, ours, "merged", seen(7), true, false),
+            (ours, ours, "open", String::new(), true, false),
+            (ours, ours, "merged", String::new(), false, false),
+            (ours, "claude/another", "merged", String::new(), true, false),
+            ("mine", "mine", "merged", String::new(), true, false),
+        ] {
+            let record = record(branch, pushed, state, &cleaned);
+            let found = wanted(&record, deletes);
+            assert_eq!(found, expected.then_some((branch, "5a")), "{branch} {pushed} {state} {cleaned}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What an agent is told of its pull request: the words of people, the ends of red logs, the end of the base.
+//!
+//! Of what people wrote, only what the page shows; nothing goes out with a secret in it.
+
+use crate::clock::stamp;
+use crate::error::Result;
+use crate::github::reviews::Progress;
+use crate::github::{Client, checks};
+use crate::record::checks::CheckSeen;
+use crate::record::review::{Place, Remark, Round, Vote, short};
+use crate::record::{FeedbackSource, Record};
+use crate::sanitize;
+use crate::session::Session;
+use crate::visible::visible;
+
+/// Of so many red checks the logs are read.
+const LOGS: usize = 5;
+
+/// What an agent is told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Who says it, and what.
+    pub texts: Vec<(FeedbackSource, String)>,
+    /// The end of the base, which the repository has by now, where it conflicts.
+    pub base_sha: Option<String>,
+}
+
+/// What is needed to tell.
+pub(super) struct Telling<'a> {
+    pub session: &'a Session,
+    pub client: &'a Client,
+}
+
+impl Telling<'_> {
+    /// Everything of one round.
+    pub(super) fn feedback(&self, record: &Record, now: &Progress, round: &Round<'_>) -> Result<Told> {
+        let redactor = self.session.redactor();
+        let mut told = Told::default();
+        for remark in &round.remarks {
+            told.texts.push((FeedbackSource::Review, redactor.redact(&words(remark)).into_owned()));
+        }
+        for (at, check) in round.red.iter().enumerate() {
+            let text = self.red(record, &now.pull_request.head_sha, check, at < LOGS)?;
+            told.texts.push((FeedbackSource::Ci, redactor.redact(&text).into_owned()));
+        }
+        if round.conflict {
+            let sha = self.fetch_base(record, &now.base_sha)?;
+            told.texts.push((FeedbackSource::Conflict, conflict(&now.base, &sha)));
+            told.base_sha = Some(sha);
+        }
+        Ok(told)
+    }
+
+    fn red(&self, record: &Record, head: &str, check: &CheckSeen, with_log: bool) -> Result<String> {
+        let said = if with_log { checks::failure(self.client, &record.repo, check)? } else { String::new() };
+        let said = if said.trim().is_empty() { "(it says no more)".to_owned() } else { said };
+        let (name, said) = (sanitize::line(&check.name), sanitize::lines(&said));
+        Ok(format!("CI is red: the check '{name}' failed on {}:\n{said}", short(head)))
+    }
+
+    /// An agent cannot fetch: what it is to take in has to be there.
+    fn fetch_base(&self, record: &Record, end: &str) -> Result<String> {
+        let session = self.session;
+        let (_, private) = session.git()?;
+        let address = session.remote_address(&record.repo)?;
+        let depth = session.loaded.config.workspace.clone;
+        let base = &record.claimed()?.base;
+        let fetch = || {
+            private.fetch_base(&address, || session.remote(&record.repo), base, depth, session.clock.now())
+        };
+        let sha = fetch()?;
+        if sha == end || private.resolve(end)?.is_some() {
+            return Ok(sha);
+        }
+        // It has moved within the seconds for which a fetch is good.
+        private.forget_fetch()?;
+        fetch()
+    }
+}
+
+fn conflict(base: &str, sha: &str) -> String {
+    format!(
+        "The base branch '{base}' has moved on, and this branch conflicts with it. Its end, {sha}, is in this repository: \
+         merge it into your branch (git merge {sha}), resolve the conflicts so that both changes keep their sense, and \
+         commit. Do not rewrite what was pushed."
+    )
+}
+
+/// What somebody said, and where.
+fn words(remark: &Remark) -> String {
+    let by = sanitize::line(remark.by());
+    let place = match &remark.place {
+        Place::Review(Vote::ChangesRequested) => "asks for changes in a review".to_owned(),
+        Place::Review(Vote::Approved) => "approved, and says in the review".to_owned(),
+        Place::Review(Vote::Commented | Vote::Void) => "says in a review".to_owned(),
+        Place::Line { path, line, .. } => {
+            let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+            format!("says of {}{line}", sanitize::line(path))
+        }
+        Place::Talk => "says below the pull request".to_owned(),
+    };
+    let text = visible(&remark.body).text;
+    let text = if text.trim().is_empty() { "(no words of its own)".to_owned() } else { text };
+    format!("{by} {place}, on {}:\n{text}", stamp(remark.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn only_what_the_page_shows_is_told() {
+        let remark = |place, body: &str| Remark {
+            key: "k".into(),
+            place,
+            author: Some(crate::record::trust::Actor {
+                login: "mia".into(),
+                kind: crate::record::trust::ActorKind::User,
+            }),
+            edit: None,
+            minimized: false,
+            body: body.into(),
+            at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            commit: None,
+        };
+        let line = |line| Place::Line { path: "src/a b.rs".into(), line, thread: 1, resolved: false };
+        let cases = [
+            (
+                remark(line(Some(7)), "Rename <!-- and push --> it"),
+                "mia says of src/a b.rs, line 7, on 1970-01-01T00:00:00Z:\nRename  it",
+            ),
+            (remark(line(None), "x"), "mia says of src/a b.rs, on 1970-01-01T00:00:00Z:\nx"),
+            (
+                remark(Place::Review(Vote::ChangesRequested), " "),
+                "mia asks for changes in a review, on 1970-01-01T00:00:00Z:\n(no words of its own)",
+            ),
+            (remark(Place::Talk, "hm"), "mia says below the pull request, on 1970-01-01T00:00:00Z:\nhm"),
+        ];
+        for (remark, expected) in cases {
+            assert_eq!(words(&remark), expected);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Secrets in what is about to be published: wherever they stand, and in whatever dress.
+//!
+//! Two nets, as in [`crate::redact`], but finer, because what was pushed once is out for good: the values that cq
+//! itself knows, whole or a long piece of them; and what vendors' published formats tell, by checksum where there is
+//! one, else by how random it looks. Each byte sequence is looked at as it is and through [`views`]: base64, hex,
+//! escapes, reversed, one in the other.
+
+use std::fmt;
+use std::ops::Range;
+
+use ring::digest::{SHA256, digest};
+
+use crate::error::Result;
+
+mod known;
+mod random;
+mod special;
+mod vendors;
+mod views;
+
+use known::Known;
+use vendors::Vendors;
+use views::View;
+
+/// How many encodings may lie around a secret, one in the other.
+const DEEPEST: usize = 3;
+
+/// Finds secrets; made once per process.
+#[derive(Debug)]
+pub struct Scanner {
+    known: Option<Known>,
+    vendors: Vendors,
+}
+
+/// A secret that was found. Shows everything but its value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// What it is: `GitHub token`.
+    pub kind: &'static str,
+    /// The encodings around it, outermost first; empty where it stands there plainly.
+    pub form: Vec<&'static str>,
+    /// Where it stands in what was looked at.
+    pub range: Range<usize>,
+    /// Of a value that cq knows, the piece that was found.
+    piece: Option<Vec<u8>>,
+    /// What a vendor's secret is known by again.
+    digest: Option<String>,
+}
+
+impl fmt::Debug for Hit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:?}", self.title(), self.range)
+    }
+}
+
+impl Hit {
+    /// What it is, and in which dress.
+    pub fn title(&self) -> String {
+        if self.form.is_empty() {
+            return self.kind.to_owned();
+        }
+        format!("{} ({})", self.kind, self.form.join(", "))
+    }
+
+    /// The piece of a value that cq knows: never to be shown.
+    pub fn known_piece(&self) -> Option<&[u8]> {
+        self.piece.as_deref()
+    }
+
+    /// What it is allowed by: the same wherever the secret stands. Of a value that cq knows it depends on the place
+    /// alone, because a short password could be guessed from a digest.
+    pub fn fingerprint(&self, place: &str) -> String {
+        match &self.digest {
+            Some(digest) => digest.clone(),
+            None => short_digest(&[self.title().as_bytes(), b"\0", place.as_bytes()].concat()),
+        }
+    }
+}
+
+/// The first half of what SHA-256 gives, in hex: enough to be told apart by.
+fn short_digest(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Scanner {
+    /// A scanner that knows these values beside the vendors' formats.
+    pub fn knowing(secrets: &[String]) -> Result<Self> {
+        Ok(Self { known: Known::new(secrets)?, vendors: Vendors::new()? })
+    }
+
+    /// The secrets in a byte sequence, in the order of their places; each once.
+    pub fn scan(&self, bytes: &[u8]) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        self.look(&View::plain(bytes), 0, &mut hits);
+        plainest(hits)
+    }
+
+    /// Looks at a view, and at what is encoded in it. Of what came out of an encoding only what can be read can be
+    /// encoded once more: most of it is noise.
+    fn look(&self, view: &View<'_>, depth: usize, hits: &mut Vec<Hit>) {
+        // Words that were pushed together look like keys.
+        if !view.is_closed() {
+            self.vendors.find(view, hits);
+        }
+        self.look_for_known(view, hits);
+        if depth == 0 {
+            view.open(self.known.is_some(), |opened| self.look(opened, depth + 1, hits));
+        } else if depth < DEEPEST
+            && let Some(text) = view.readable()
+        {
+            text.open(self.known.is_some(), |opened| self.look(opened, depth + 1, hits));
+        }
+    }
+
+    fn look_for_known(&self, view: &View<'_>, hits: &mut Vec<Hit>) {
+        if let Some(known) = &self.known {
+            known.find(view, hits);
+        }
+    }
+}
+
+/// Of sights of the same place the plainest is the one to tell.
+fn plainest(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort_by_key(|hit| (hit.range.start, hit.form.len()));
+    let mut told: Vec<Hit> = Vec::new();
+    for hit in hits {
+        let same = |other: &&mut Hit| {
+            let overlaps = other.range.start < hit.range.end && hit.range.start < other.range.end;
+            overlaps && other.piece.is_some() == hit.piece.is_some()
+        };
+        match told.iter_mut().rev().find(same) {
+            Some(other) if other.form.len() > hit.form.len() => *other = hit,
+            Some(_) => {}
+            None => told.push(hit),
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests;
