@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result, Tally};
 use crate::git::{Merged, PrivateGit};
 use crate::output::Format;
 use crate::record::{Record, Status};
+use crate::sanitize;
 use crate::session::Session;
 
 mod order;
@@ -162,14 +163,16 @@ impl Meeting {
     }
 
     fn told(&self) -> String {
-        match &self.unknown {
-            Some(_) => format!("{} cannot be compared", self.who()),
-            None if self.files.len() > SHOWN => {
-                let more = self.files.len() - SHOWN;
-                format!("{} meet in {} and {more} more", self.who(), self.files[..SHOWN].join(", "))
-            }
-            None => format!("{} meet in {}", self.who(), self.files.join(", ")),
+        if self.unknown.is_some() {
+            return format!("{} cannot be compared", self.who());
         }
+        let shown = self.files[..self.files.len().min(SHOWN)].join(", ");
+        let more = match self.files.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        // Agents name their files as they like, and one with a line end in it would look like another message.
+        format!("{} meet in {}{more}", self.who(), sanitize::line(&shown))
     }
 }
 
@@ -335,6 +338,12 @@ mod tests {
                 vec![1, 2, 7],
                 1,
                 "1 of 3 branches in work merges without a conflict: #7 and main meet in a, #1 and #2 meet in a, b",
+            ),
+            (
+                vec![meeting(&[1, 2], None, &["a\ncq-monitor: b", "c", "d", "e", "f"])],
+                vec![1, 2],
+                1,
+                "1 of 2 branches in work merges without a conflict: #1 and #2 meet in a\\ncq-monitor: b, c, d and 2 more",
             ),
             (
                 vec![lost.clone(), lost.clone(), lost.clone(), lost],

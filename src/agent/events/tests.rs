@@ -221,11 +221,19 @@ fn turns_are_known_before_the_end() {
     let so_far = heard.so_far;
     assert_eq!((heard.last, so_far.turns, so_far.cost_usd), (None, Some(1), Some(0.0048)));
     assert_eq!(so_far.tokens.unwrap().output, 80);
-    assert_eq!(
-        recorded("gemini/success").so_far.model.as_deref(),
-        Some("gemini-2.5-flash"),
-        "kept to the end"
-    );
+}
+
+#[test]
+fn the_model_is_known_where_the_client_names_it() {
+    let cases = [
+        ("claude-2.1.330/success", Some("claude-opus-5-5")),
+        ("claude-2.1.330/kill_term_api", Some("claude-opus-5-5")),
+        ("gemini/success", Some("gemini-2.5-flash")),
+        ("codex/success", None),
+    ];
+    for (case, model) in cases {
+        assert_eq!(recorded(case).so_far.model.as_deref(), model, "{case}");
+    }
 }
 
 #[test]
