@@ -239,11 +239,6 @@ pub fn look(private: &PrivateGit, live: &[Live]) -> Result<Findings> {
     let mut with_base = private.merge_all(&with_base.chain(with_others).collect::<Vec<_>>())?;
     let with_others = with_base.split_off(live.len());
 
-    // Only needed to tell what is the base's doing from what is a branch's.
-    let is_met = with_base.iter().any(|merged| matches!(merged, Merged::Conflicting(_)));
-    let changed = |live: &Live| private.changed_since(&base_of(live), &live.head);
-    let changed: Vec<_> = live.iter().filter(|_| is_met).map(changed).collect::<Result<_>>()?;
-
     let mut graph = Graph::new(live.len());
     let mut meetings = Vec::new();
     for (at, (one, merged)) in live.iter().zip(&with_base).enumerate() {
@@ -252,9 +247,17 @@ pub fn look(private: &PrivateGit, live: &[Live]) -> Result<Findings> {
             meetings.push(meeting);
         }
     }
+    // Looked up for few: only where somebody meets the base does it matter what the other branch changed itself.
+    let mut changed = vec![None; live.len()];
     for ((one, other), mut merged) in pairs.into_iter().zip(with_others) {
-        if is_met {
-            let side = |at: usize| Side { with_base: &with_base[at], changed: &changed[at] };
+        if matches!(merged, Merged::Conflicting(_)) {
+            for (met, brings) in [(one, other), (other, one)] {
+                if matches!(with_base[met], Merged::Conflicting(_)) && changed[brings].is_none() {
+                    let base = base_of(&live[brings]);
+                    changed[brings] = Some(private.changed_since(&base, &live[brings].head)?);
+                }
+            }
+            let side = |at: usize| Side { with_base: &with_base[at], changed: changed[at].as_ref() };
             merged = between(merged, side(one), side(other));
         }
         if let Some(meeting) = Meeting::of(&[&live[one], &live[other]], None, merged) {
@@ -270,7 +273,8 @@ pub fn look(private: &PrivateGit, live: &[Live]) -> Result<Findings> {
 #[derive(Clone, Copy)]
 struct Side<'a> {
     with_base: &'a Merged,
-    changed: &'a BTreeSet<String>,
+    /// Only of interest where the other side meets the base.
+    changed: Option<&'a BTreeSet<String>>,
 }
 
 /// What is between two branches alone. One that started from a newer base brings that along, and would seem to conflict
@@ -282,7 +286,7 @@ fn between(merged: Merged, one: Side<'_>, other: Side<'_>) -> Merged {
     }
     let is_bases = |file: &String, met: Side<'_>, brings: Side<'_>| {
         let with_base = matches!(met.with_base, Merged::Conflicting(files) if files.contains(file));
-        with_base && !brings.changed.contains(file)
+        with_base && !brings.changed.is_some_and(|changed| changed.contains(file))
     };
     let theirs: Vec<String> =
         files.into_iter().filter(|file| !is_bases(file, one, other) && !is_bases(file, other, one)).collect();
@@ -312,8 +316,8 @@ mod tests {
         ];
         for (merged, with_base, theirs, expected) in cases {
             let (mine, theirs) = (changed(&["a", "b"]), changed(&theirs));
-            let first = Side { with_base: &with_base, changed: &mine };
-            let second = Side { with_base: &Merged::Clean, changed: &theirs };
+            let first = Side { with_base: &with_base, changed: Some(&mine) };
+            let second = Side { with_base: &Merged::Clean, changed: Some(&theirs) };
             assert_eq!(between(merged.clone(), first, second), expected, "{merged:?} {with_base:?}");
             assert_eq!(between(merged.clone(), second, first), expected, "the other way round");
         }

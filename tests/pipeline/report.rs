@@ -223,7 +223,8 @@ fn fill(house: &House, count: u64, body: usize) {
         for (from, to) in [("in-progress", "testing"), ("testing", "pr-ready"), ("pr-ready", "completed")] {
             let event = json!({"at": "2026-01-05T10:11:00Z", "command": "cq-x", "event": "transition", "issue": number,
                 "from": from, "to": to, "outcome": "success", "why": "because of this and that"});
-            feed += &format!("{event}\n");
+            feed += &event.to_string();
+            feed.push('\n');
         }
     }
     fs::write(house.state_dir().join("events.jsonl"), feed).unwrap();
