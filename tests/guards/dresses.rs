@@ -68,7 +68,6 @@ pub(crate) fn vendor(random: &mut Rng, number: usize) -> (&'static str, String) 
             "GitHub token",
             format!("ghs_12345_{}.{}.{}", drawn(WORD, 60), drawn(WORD, 240), drawn(WORD, 205)),
         ),
-        ),
         4 => ("GitLab token", format!("glpat-{}", drawn(WORD, 20))),
         5 => ("AWS access key", format!("AKIA{}", drawn(BASE_32, 16))),
         6 => ("AWS secret key", format!("aws_secret_access_key = {}", drawn(SIXTY_FOUR, 40))),
