@@ -139,7 +139,7 @@ fn a_private_key_is_found_in_a_file_and_in_a_string() {
     let key = include_str!("../../tests/data/github-app.pem");
     let scanner = Scanner::knowing(&[]).unwrap();
     let in_json = serde_json::json!({ "private_key": key }).to_string();
-    let in_code = key.lines().map(|line| format!("    \"{line}\\n\" +\n")).collect::<String>();
+    let in_code = key.lines().map(|line| format!("    \"{line}\\n\"")).collect::<Vec<_>>().join(" +\n");
     for text in [key.to_owned(), in_json, in_code, key.replace('\n', "\r\n")] {
         let hits = scanner.scan(text.as_bytes());
         assert_eq!(hits.iter().map(|hit| hit.kind).collect::<Vec<_>>(), ["private key"], "{text}");
@@ -181,9 +181,31 @@ fn a_hit_never_shows_the_value() {
         let told = format!("{hit:?} {} {}", hit.title(), hit.fingerprint("a"));
         assert!(!told.contains(SECRET) && !told.contains(&key), "{told}");
     }
+    let told = format!("{:?}", scanner());
+    assert!(!told.contains(&SECRET[..16]), "{told}");
     // A vendor's key is known again wherever it stands; of a value that may be guessed only the place is told.
     assert_ne!(hits[0].fingerprint("a"), hits[0].fingerprint("b"));
     assert_eq!(hits[1].fingerprint("a"), hits[1].fingerprint("b"));
+}
+
+#[test]
+fn a_text_is_masked_whatever_the_dress() {
+    let encoded = STANDARD.encode(format!("ab{SECRET}"));
+    let text = format!("é: {SECRET}, or ({encoded}) é.");
+    let masked = scanner().mask(&text);
+    assert!(masked.starts_with("é: [redacted], or (") && masked.ends_with(") é."), "{masked}");
+    assert!(scanner().scan(masked.as_bytes()).is_empty(), "{masked}");
+    assert_eq!(scanner().mask("nothing here"), "nothing here");
+}
+
+/// What can be read at every offset, and what comes out of it again, is not opened without end.
+#[test]
+fn what_opens_everywhere_is_not_opened_for_ever() {
+    // Each four of these characters, wherever one begins, give text.
+    let text = b"b21t".repeat(30_000);
+    let started = Instant::now();
+    assert!(scanner().scan(&text).is_empty());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
 
 /// A megabyte of this library's own source, with a long token known.
@@ -195,7 +217,7 @@ fn a_megabyte_is_read_in_well_under_a_second() {
             text.extend_from_slice(source.as_bytes());
         }
     }
-    let token = (0..65).map(|at| format!("a{at}Zq{}", at * 7919)).collect::<String>();
+    let token = (0..65).map(|at| format!("a{at}Zq{}", at * 7919)).collect::<Vec<_>>().join("x");
     let scanner = Scanner::knowing(&[SECRET.to_owned(), token]).unwrap();
     let started = Instant::now();
     let hits = scanner.scan(&text);
