@@ -23,12 +23,20 @@ _cq__cleanup() {
 
     case "${cmd}" in
         cq__cleanup)
-            opts="-q -v -h -V --all --force --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
+            opts="-q -v -h -V --all --force --list-rescues --restore --to --prune --dry-run --config --state-dir --repo --format --quiet --verbose --max-wait --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --restore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
