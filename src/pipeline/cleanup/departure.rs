@@ -105,7 +105,7 @@ impl<'s> Departures<'s> {
         // A program that a killed command was just starting holds its lock for that moment.
         match lock::take(&folder.join("lock"), GLANCE, session.clock.now()) {
             Err(error) if error.kind == Kind::TryAgain => Ok(Vec::new()),
-            taken => taken.map(|_| tokens),
+            free => free.map(|_| tokens),
         }
     }
 
