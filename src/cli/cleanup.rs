@@ -23,6 +23,7 @@ use crate::session::Session;
 /// (cleanup.deleteRemoteBranches).
 #[derive(Debug, Parser)]
 #[command(name = "cq-cleanup", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Cleanup {
     /// These instances, such as claude-instance-1, finished or not; with --list-rescues and --prune these issues: ISSUE or
     /// ISSUE/ATTEMPT

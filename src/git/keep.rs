@@ -2,6 +2,7 @@
 //! files back. No filter, no attribute and no index of the folder has a say in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 
@@ -47,7 +48,10 @@ impl BlobHash {
 
     /// The name.
     pub fn finish(self) -> String {
-        self.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0.finish().as_ref().iter().fold(String::new(), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
     }
 }
 
@@ -257,8 +261,8 @@ mod tests {
 
     #[test]
     fn lists_are_read_with_any_bytes_in_their_names() {
-        let tree = b"100644 blob aa\ta\tb\xff\n\0120000 blob bb\tc\0";
-        let found = entries(tree, |head| head.split(' ').nth(2));
+        let tree = [b"100644 blob aa\ta\tb\xff\n\0".as_slice(), b"120000 blob bb\tc\0"].concat();
+        let found = entries(&tree, |head| head.split(' ').nth(2));
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].oid.as_str(), found[0].path.as_slice()), ("aa", b"a\tb\xff\n".as_slice()));
         assert_eq!((found[1].mode.as_str(), found[1].path.as_slice()), ("120000", b"c".as_slice()));

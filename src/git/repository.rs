@@ -250,8 +250,10 @@ impl Repository {
             parent => parent.or_fail(Kind::CannotWrite, failed)?,
         };
         let about = folder::look(&parent, name).or_fail(Kind::CannotWrite, failed)?;
-        let Some(about) = about.filter(folder::is_folder) else { return Ok(()) };
-        let there = Identity::in_stat(&about);
+        let there = Identity::at(&parent, name).or_fail(Kind::CannotWrite, failed)?;
+        let Some(there) = there.filter(|_| about.is_some_and(|about| folder::is_folder(&about))) else {
+            return Ok(());
+        };
         if !is_it(there) {
             return Ok(());
         }

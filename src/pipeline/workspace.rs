@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::supervise::end_processes;
@@ -161,10 +161,13 @@ fn note_place(
 ) -> Result<()> {
     let claim = record.claimed()?;
     let known = session.state.place(&claim.instance, &claim.token)?;
-    let identity = |path: &Path| match path.symlink_metadata() {
-        Ok(about) if about.is_dir() => Ok(Identity { device: about.dev(), inode: about.ino() }),
-        _ => Err(Error::new(Kind::NotPermitted, format!("'{}' is no folder that cq made", path.display()))
-            .hint("look where it leads, and move it away")),
+    let identity = |path: &Path| {
+        let is_folder = path.symlink_metadata().is_ok_and(|about| about.is_dir());
+        let found = Identity::at_path(path).ok().flatten().filter(|_| is_folder);
+        found.ok_or_else(|| {
+            let message = format!("'{}' is no folder that cq made", path.display());
+            Error::new(Kind::NotPermitted, message).hint("look where it leads, and move it away")
+        })
     };
     let place = match known.clone().filter(|_| !is_new) {
         Some(known) => known,

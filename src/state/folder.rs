@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags,
-    fstat, mkdirat, openat, openat2, renameat, renameat_with, statat, statx,
+    fstat, makedev, mkdirat, openat, openat2, renameat, renameat_with, statat, statx,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -23,24 +23,55 @@ const TRIES: usize = 1000;
 pub struct Identity {
     /// The device that its file system is on.
     pub device: u64,
-    /// Its number there.
+    /// Its number there, which another one gets once it is gone.
     pub inode: u64,
+    /// When it was made, in nanoseconds since 1970, where the file system knows.
+    #[serde(default)]
+    pub born: Option<i64>,
 }
 
 impl Identity {
     /// That of something open.
     pub fn of(open: impl AsFd) -> io::Result<Self> {
-        Ok(Self::in_stat(&fstat(open)?))
+        Self::ask(open.as_fd(), OsStr::new(""), AtFlags::EMPTY_PATH)
     }
 
     /// That of what a name means now; a link is itself. None where there is nothing.
     pub fn at(folder: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<Option<Self>> {
-        Ok(look(folder, name)?.as_ref().map(Self::in_stat))
+        match Self::ask(folder.as_fd(), name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
     }
 
-    /// That of what was looked at.
-    pub fn in_stat(about: &Stat) -> Self {
-        Self { device: about.st_dev, inode: about.st_ino }
+    /// That of what a path means now; a link at its end is itself.
+    pub fn at_path(path: &Path) -> io::Result<Option<Self>> {
+        Self::at(CWD, path)
+    }
+
+    fn ask(folder: BorrowedFd<'_>, name: &OsStr, flags: AtFlags) -> io::Result<Self> {
+        match statx(folder, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME) {
+            Ok(about) => {
+                let known = about.stx_mask & StatxFlags::BTIME.bits() != 0;
+                let at = about.stx_btime;
+                let born =
+                    at.tv_sec.checked_mul(1_000_000_000).and_then(|ns| ns.checked_add(at.tv_nsec.into()));
+                let device = makedev(about.stx_dev_major, about.stx_dev_minor);
+                Ok(Self { device, inode: about.stx_ino, born: born.filter(|_| known) })
+            }
+            // Where a filter does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                let about = statat(folder, name, flags)?;
+                Ok(Self { device: about.st_dev, inode: about.st_ino, born: None })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether this is what was noted before, perhaps before the machine was started again: devices get other numbers.
+    pub fn is_noted(&self, noted: &Self, same_start: bool) -> bool {
+        let born = noted.born.is_none() || self.born.is_none() || noted.born == self.born;
+        noted.inode == self.inode && born && (noted.device == self.device || !same_start)
     }
 }
 

@@ -49,7 +49,7 @@ impl Place {
     }
 
     fn is_same(&self, noted: Identity, found: Identity) -> bool {
-        noted.inode == found.inode && (noted.device == found.device || self.boot_id != owner::boot_id())
+        found.is_noted(&noted, self.boot_id == owner::boot_id())
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     fn a_place_is_of_one_claim_and_knows_its_folders() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::at(folder.path().join("cq"), Clock::System, "test");
-        let here = Identity { device: 1, inode: 2 };
+        let here = Identity { device: 1, inode: 2, born: Some(3) };
         let there = Identity { device: 9, ..here };
         let place = Place::of("t", here).with_git_dir("/r/worktrees/w".into(), here);
         state.note_place("claude-instance-1", &place).unwrap();
@@ -95,6 +95,8 @@ mod tests {
         assert_eq!(state.place("../x", "t").unwrap(), None);
         assert!(place.is_workspace(here) && !place.is_workspace(there));
         assert!(!place.is_workspace(Identity { inode: 3, ..here }));
+        assert!(!place.is_workspace(Identity { born: Some(4), ..here }), "the number was given again");
+        assert!(place.is_workspace(Identity { born: None, ..here }));
         assert_eq!(place.is_git_dir("/r/worktrees/w".as_ref(), here), Some(true));
         assert_eq!(place.is_git_dir("/r/worktrees/x".as_ref(), here), Some(false));
         assert_eq!(Place::of("t", here).is_git_dir("/r/worktrees/w".as_ref(), here), None);

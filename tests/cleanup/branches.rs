@@ -9,7 +9,7 @@ use crate::support::lab::TOKEN;
 fn delivered(house: &House) -> (u64, String) {
     house.shell("cq-fetch 1 | cq-claim | cq-spawn --wait | cq-gate | cq-pr").run().quietly();
     let branch = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
-    assert_eq!(house.lab.branches(), [branch.clone()]);
+    assert_eq!(house.lab.branches(), std::slice::from_ref(&branch));
     (house.lab.pulls()[0]["number"].as_u64().unwrap(), branch)
 }
 
@@ -85,7 +85,7 @@ fn a_branch_stays_where_the_configuration_says_so_or_its_pull_request_is_open() 
     let house = House::usual();
     let (pull, branch) = delivered(&house);
     house.cq("cleanup").args(["--all", "--force"]).run().good();
-    assert_eq!(house.lab.branches(), [branch.clone()], "it waits for its review");
+    assert_eq!(house.lab.branches(), std::slice::from_ref(&branch), "it waits for its review");
     house.configure(|config| config["cleanup"]["deleteRemoteBranches"] = json!(false));
     house.lab.merge(pull);
     house.cq("pr").args(["--sync"]).run().quietly();

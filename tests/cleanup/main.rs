@@ -18,6 +18,7 @@ mod killed;
 mod mess;
 mod races;
 mod rescues;
+mod speed;
 mod traps;
 mod used;
 

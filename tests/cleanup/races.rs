@@ -81,7 +81,7 @@ fn ten_thousand_removals_under_renames_touch_nothing_outside() {
     let outside = precious(root.path());
     let before = things(&outside);
     let tree = root.path().join("tree");
-    let (done, swapped) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (done, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
     let parent = folder::open(root.path()).unwrap();
     let (mut whole, mut refused) = (0, 0);
     std::thread::scope(|scope| {
@@ -110,12 +110,12 @@ fn ten_thousand_removals_under_renames_touch_nothing_outside() {
             }
         }
         drop(until);
-        swapped.store(swapper.join().unwrap(), Ordering::Relaxed);
+        swaps.store(swapper.join().unwrap(), Ordering::Relaxed);
     });
     assert_same(&before, &things(&outside));
-    let swapped = swapped.load(Ordering::Relaxed);
-    println!("{turns} removals: {whole} to the end, {refused} refused; {swapped} swaps meanwhile");
-    assert!(swapped > turns / 10, "only {swapped} swaps: nothing was shown");
+    let swaps = swaps.load(Ordering::Relaxed);
+    println!("{turns} removals: {whole} to the end, {refused} refused; {swaps} swaps meanwhile");
+    assert!(swaps > turns / 10, "only {swaps} swaps: nothing was shown");
     assert!(whole > turns / 10, "only {whole} removals came to their end");
 }
 

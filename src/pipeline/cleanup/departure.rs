@@ -105,7 +105,7 @@ impl<'s> Departures<'s> {
         // A program that a killed command was just starting holds its lock for that moment.
         match lock::take(&folder.join("lock"), GLANCE, session.clock.now()) {
             Err(error) if error.kind == Kind::TryAgain => Ok(Vec::new()),
-            taken => taken.map(|_| tokens),
+            free => free.map(|_| tokens),
         }
     }
 
@@ -173,8 +173,9 @@ impl<'s> Departures<'s> {
     fn own_workspace(&self, dir: &Path, instance: &str, place: Option<&Place>) -> Result<Option<Identity>> {
         let about = folder::look(self.grounds.base(), instance)
             .or_fail(Kind::CannotWrite, || format!("cannot look at '{}'", dir.display()))?;
-        let Some(about) = about else { return Ok(None) };
-        let identity = Identity::in_stat(&about);
+        let identity = Identity::at(self.grounds.base(), instance)
+            .or_fail(Kind::CannotWrite, || format!("cannot look at '{}'", dir.display()))?;
+        let (Some(about), Some(identity)) = (about, identity) else { return Ok(None) };
         let refuse = |why: &str, hint: &str| {
             Err(Error::new(Kind::NotPermitted, format!("'{}' is not removed: {why}", dir.display()))
                 .hint(hint))

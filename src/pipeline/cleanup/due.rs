@@ -50,7 +50,7 @@ pub(super) fn is_without_workspace(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Claim, Issue, Question, Run, Transition};
+    use crate::record::{Claim, Extra, Issue, Question, Run, Transition};
 
     fn record(number: u64, status: Status, workspace: &str, minute: u32) -> Record {
         let mut record = Record::new("o/r", number, Issue::default());
@@ -98,14 +98,7 @@ mod tests {
             let mut record = record(1, status, "/w", 0);
             let (at, by) = (now - TimeDelta::hours(hours), "cq-pr".to_owned());
             let why = String::new();
-            record.history.push(Transition {
-                at,
-                from: None,
-                to: status,
-                by,
-                why,
-                extra: Default::default(),
-            });
+            record.history.push(Transition { at, from: None, to: status, by, why, extra: Extra::new() });
             record
         };
         let (old, fresh) = (ended(Status::Completed, 24), ended(Status::Failed, 23));
@@ -115,7 +108,7 @@ mod tests {
         let mut asks = ended(Status::Failed, 99);
         asks.outcome = Some(Outcome::NeedsInfo);
         let (text, at) = (String::new(), now);
-        asks.question = Some(Question { text, at, url: None, answered_at: None, extra: Default::default() });
+        asks.question = Some(Question { text, at, url: None, answered_at: None, extra: Extra::new() });
         let wishes = [
             wish(&[], false, false),
             wish(&[], true, false),
