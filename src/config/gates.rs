@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path};
 
-use glob::{MatchOptions, Pattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, OrFail, Result};
+use super::globs;
+use crate::error::{Error, Kind, Result};
 
 /// One check.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,13 +28,6 @@ pub struct Gate {
     pub parallel: bool,
 }
 
-/// `*` stays within a folder, `**` does not.
-const BY_FOLDER: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: false,
-};
-
 impl Gate {
     /// Minutes for a check that does not say.
     pub const fn default_timeout() -> f64 {
@@ -43,14 +36,8 @@ impl Gate {
 
     /// Whether it has to run for a change of these paths.
     pub fn concerns<'p>(&self, mut changed: impl Iterator<Item = &'p str>) -> bool {
-        let globs: Vec<Pattern> = self.when.iter().filter_map(|glob| pattern(glob).ok()).collect();
-        self.when.is_empty()
-            || changed.any(|path| globs.iter().any(|glob| glob.matches_with(path, BY_FOLDER)))
+        self.when.is_empty() || changed.any(|path| self.when.iter().any(|glob| globs::fits(glob, path)))
     }
-}
-
-fn pattern(glob: &str) -> Result<Pattern, glob::PatternError> {
-    if glob.ends_with('/') { Pattern::new(&format!("{glob}**")) } else { Pattern::new(glob) }
 }
 
 /// What the clean checkout of the checks is given.
@@ -81,9 +68,7 @@ pub(super) fn refuse_odd(gates: &[Gate], runs: &GateRuns) -> Result<()> {
             return Err(Error::new(Kind::Config, message));
         }
         for glob in &gate.when {
-            pattern(glob).or_fail(Kind::Config, || {
-                format!("'qualityGates[{at}].when': '{glob}' is no glob of paths")
-            })?;
+            globs::refuse_odd(&format!("qualityGates[{at}].when"), glob)?;
         }
     }
     match runs.caches.iter().find(|cache| !is_below(cache)) {
@@ -144,7 +129,7 @@ mod tests {
                 "'qualityGates[0].command' is empty",
             ),
             (gate(r#","timeoutMinutes":0"#), "'qualityGates[0].timeoutMinutes' must be"),
-            (gate(r#","when":["a**b"]"#), "'qualityGates[0].when': 'a**b' is no glob"),
+            (gate(r#","when":["a**b"]"#), "'qualityGates[0].when': 'a**b' is no pattern"),
             (caches("../x"), "'gate.caches': '../x'"),
             (caches("/x"), "'gate.caches': '/x'"),
             (caches("~/"), "'gate.caches': '~/'"),

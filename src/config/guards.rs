@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::globs;
+use crate::error::Result;
+
 /// What must not be pushed without a person's word, or not at all.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -51,5 +54,13 @@ impl Default for Guards {
             submodules: Protection::Refuse,
             allow_secrets: Vec::new(),
         }
+    }
+}
+
+impl Guards {
+    /// Refuses patterns that are none. A fingerprint is one, too: it fits no path.
+    pub(super) fn refuse_odd(&self) -> Result<()> {
+        self.protected.keys().try_for_each(|glob| globs::refuse_odd("guards.protected", glob))?;
+        self.allow_secrets.iter().try_for_each(|glob| globs::refuse_odd("guards.allowSecrets", glob))
     }
 }

@@ -18,6 +18,7 @@ mod agents;
 mod cleanup;
 mod feedback;
 mod gates;
+pub mod globs;
 mod guards;
 mod merge;
 mod ranges;
@@ -122,6 +123,7 @@ impl Config {
         }
         let config = Self::deserialize_named(text)?;
         gates::refuse_odd(&config.quality_gates, &config.gate)?;
+        config.guards.refuse_odd()?;
         config.refuse_odd_numbers()?;
         Ok(config)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Protection;
+use crate::config::{Protection, globs};
 use Protection::{Flag, Refuse};
 
 const WORKFLOW: &str = "it decides what runs in CI";
@@ -103,8 +103,7 @@ const fn is_left_out(c: char) -> bool {
 /// Whether a path, folded already, fits a pattern, also as the folder that one means.
 pub(super) fn fits(pattern: &str, path: &str) -> bool {
     let pattern = folded(pattern.as_bytes());
-    let glob = |pattern: &str| fast_glob::glob_match(pattern, path);
-    glob(&pattern) || pattern.strip_suffix("/**").is_some_and(glob)
+    globs::fits(&pattern, path) || pattern.strip_suffix("/**").is_some_and(|folder| globs::fits(folder, path))
 }
 
 /// Whether what a pattern means may stand below a path: what is a link or a submodule there takes its place.
