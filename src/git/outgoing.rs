@@ -82,7 +82,7 @@ impl PrivateGit {
             .filter_map(|line| Some((line.split(' ').next()?, line.split(' ').count() - 1)))
             .collect();
         let order: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
-        let asked = order.iter().map(|sha| format!("{sha}\n")).collect::<String>();
+        let asked = order.join("\n");
         let args = [
             "diff-tree",
             "--stdin",
@@ -140,7 +140,7 @@ impl PrivateGit {
 
     /// The sizes of objects, in bytes; one that is not here is left out.
     pub fn sizes(&self, oids: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
-        let asked = oids.iter().map(|oid| format!("{oid}\n")).collect::<String>();
+        let asked = oids.iter().copied().collect::<Vec<_>>().join("\n");
         let args = ["cat-file", "--batch-check=%(objectname) %(objectsize)"];
         let told = self.program().args(args).stdin_bytes(asked).run(LOCAL_DEADLINE)?;
         if !told.success() {
@@ -154,7 +154,7 @@ impl PrivateGit {
 
     /// Objects as they are stored, without git's own head; one that is not here is left out.
     pub fn objects(&self, oids: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
-        let asked = oids.iter().map(|oid| format!("{oid}\n")).collect::<String>();
+        let asked = oids.join("\n");
         let told = self.program().args(["cat-file", "--batch"]).stdin_bytes(asked).run(LOCAL_DEADLINE)?;
         if !told.success() {
             return Err(complaint("read objects", &told));
@@ -281,11 +281,8 @@ mod tests {
 
     #[test]
     fn lines_are_counted_but_of_binary_files() {
-        let cases: [(&[u8], (&[u8], Option<u64>)); 2] =
-            [(b"3\t4\ta\tb", (b"a\tb", Some(7))), (b"-\t-\tp.png", (b"p.png", None))];
-        for (part, expected) in cases {
-            assert_eq!(numbers(part).unwrap(), expected);
-        }
+        assert_eq!(numbers(b"3\t4\ta\tb").unwrap(), (&b"a\tb"[..], Some(7)));
+        assert_eq!(numbers(b"-\t-\tp.png").unwrap(), (&b"p.png"[..], None));
         assert!(numbers(b"3").is_err());
     }
 

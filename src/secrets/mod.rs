@@ -5,7 +5,7 @@
 //! one, else by how random it looks. Each byte sequence is looked at as it is and through [`views`]: base64, hex,
 //! escapes, reversed, one in the other.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use ring::digest::{SHA256, digest};
@@ -79,7 +79,11 @@ impl Hit {
 
 /// The first half of what SHA-256 gives, in hex: enough to be told apart by.
 fn short_digest(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(16);
+    for byte in digest(&SHA256, bytes).as_ref().iter().take(8) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 impl Scanner {

@@ -40,7 +40,9 @@ fn class(byte: u8) -> Class {
 /// How many different bytes there are.
 pub(super) fn distinct(bytes: &[u8]) -> usize {
     let mut seen = [false; 256];
-    bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    for byte in bytes {
+        seen[usize::from(*byte)] = true;
+    }
     seen.iter().filter(|seen| **seen).count()
 }
 
@@ -71,9 +73,9 @@ fn has_row(key: &[u8]) -> bool {
     steps(0) || steps(1) || steps(-1)
 }
 
-fn longest(mut flags: impl Iterator<Item = bool>) -> usize {
+fn longest(flags: impl Iterator<Item = bool>) -> usize {
     let (mut longest, mut now) = (0, 0);
-    while let Some(flag) = flags.next() {
+    for flag in flags {
         now = if flag { now + 1 } else { 0 };
         longest = longest.max(now);
     }

@@ -66,11 +66,7 @@ pub(crate) fn vendor(random: &mut Rng, number: usize) -> (&'static str, String) 
         2 => ("GitHub token", format!("github_pat_{}_{}", drawn(BASE_62, 22), drawn(BASE_62, 59))),
         3 => (
             "GitHub token",
-            format!(
-                "ghs_{}_{}",
-                12345,
-                format!("{}.{}.{}", drawn(WORD, 60), drawn(WORD, 240), drawn(WORD, 205))
-            ),
+            format!("ghs_12345_{}.{}.{}", drawn(WORD, 60), drawn(WORD, 240), drawn(WORD, 205)),
         ),
         4 => ("GitLab token", format!("glpat-{}", drawn(WORD, 20))),
         5 => ("AWS access key", format!("AKIA{}", drawn(BASE_32, 16))),

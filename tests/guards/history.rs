@@ -175,8 +175,8 @@ impl Patch {
                     let name = String::from_utf8_lossy(name).replace(['"', '\\', '\r'], "");
                     let parts = name.split('/').filter(|part| !matches!(*part, "" | "." | ".." | ".git"));
                     let number = patch.files.len();
-                    let path = format!("{number}/{}", parts.collect::<Vec<_>>().join("/"));
-                    patch.files.push((path.into_bytes(), [Vec::new(), Vec::new()]));
+                    let place = format!("{number}/{}", parts.collect::<Vec<_>>().join("/"));
+                    patch.files.push((place.into_bytes(), [Vec::new(), Vec::new()]));
                     in_hunk = false;
                 }
                 (None, None) => patch.head.extend_from_slice(line),
@@ -184,7 +184,7 @@ impl Patch {
                     Some(b'@') => in_hunk = true,
                     Some(b'+') if in_hunk => after.extend_from_slice(&line[1..]),
                     Some(b'-') if in_hunk && !line.starts_with(b"--- ") => {
-                        before.extend_from_slice(&line[1..])
+                        before.extend_from_slice(&line[1..]);
                     }
                     Some(b' ') if in_hunk => {
                         before.extend_from_slice(&line[1..]);

@@ -143,6 +143,9 @@ fn what_a_person_has_mended_goes_on() {
     assert_eq!(record["guards"]["withheld"], false);
 }
 
+/// Puts something into the commit that was begun.
+type Change = fn(&mut Stream);
+
 /// What no agent's client would write, but git takes.
 #[test]
 fn nothing_slips_through_under_another_name() {
@@ -150,27 +153,26 @@ fn nothing_slips_through_under_another_name() {
     let record = house.record(1);
     let branch = record["claim"]["branch"].as_str().unwrap().to_owned();
     let base = record["claim"]["base_sha"].as_str().unwrap().to_owned();
-    type Change = fn(&mut Stream);
     let cases: [(&str, Change); 12] = [
         ("'.GitHub/Workflows/CI.yml': added", |stream| {
-            stream.file("100644", b".GitHub/Workflows/CI.yml", b"on: push\n")
+            stream.file("100644", b".GitHub/Workflows/CI.yml", b"on: push\n");
         }),
         ("'.github/workflows/a\"b\\nc.yml': added", |stream| {
-            stream.file("100644", b".github/workflows/a\"b\nc.yml", b"x\n")
+            stream.file("100644", b".github/workflows/a\"b\nc.yml", b"x\n");
         }),
         ("'sub/.claude/settings.json': added", |stream| {
-            stream.file("100755", b"sub/.claude/settings.json", b"{}\n")
+            stream.file("100755", b"sub/.claude/settings.json", b"{}\n");
         }),
         ("'.github\\workflows\\x.yml': added", |stream| {
-            stream.file("100644", b".github\\workflows\\x.yml", b"x\n")
+            stream.file("100644", b".github\\workflows\\x.yml", b"x\n");
         }),
         ("'.claude': added", |stream| stream.file("120000", b".claude", b"src")),
         ("'.github': added", |stream| stream.file("120000", b".github", b"src")),
         ("'here': a link to '/etc', which is not in the tree", |stream| {
-            stream.file("120000", b"here", b"/etc")
+            stream.file("120000", b"here", b"/etc");
         }),
         ("'src/up': a link to '../../x', which is not in the tree", |stream| {
-            stream.file("120000", b"src/up", b"../../x")
+            stream.file("120000", b"src/up", b"../../x");
         }),
         ("'lib': a submodule", |stream| stream.submodule(b"lib", "78981922613b2afb6025042ff6bd878ac1994e85")),
         ("301 files, and guards.maxFiles is 300", |stream| {

@@ -42,13 +42,9 @@ impl Checked {
         fs::write(self.house.state_dir().join("records/1.json"), record.to_string()).unwrap();
     }
 
-    fn stream(&self) -> Stream {
-        Stream::default()
-    }
-
     /// A branch with these bytes in the nth place.
     fn hide(&self, random: &mut Rng, place: usize, bytes: &[u8]) {
-        let (mut stream, usual) = (self.stream(), Says::default());
+        let (mut stream, usual) = (Stream::default(), Says::default());
         let file = |before: &str| [before.as_bytes(), bytes, b"\nand so on\n"].concat();
         let (branch, base) = (self.branch.as_str(), self.base.as_str());
         let one_line: Vec<u8> =
@@ -173,7 +169,7 @@ fn quarter(number: usize) {
     }
     assert_nothing_arrived(&checked.house);
     // The same branch without any is pushed.
-    let mut stream = checked.stream();
+    let mut stream = Stream::default();
     stream.commit(&checked.branch, &Says::default(), &[&checked.base]);
     stream.file("100644", b"src/new.txt", b"harmless\n");
     checked.put(stream);
@@ -207,7 +203,7 @@ fn a_secret_that_is_none_is_let_through_by_its_fingerprint_or_place() {
     let checked = Checked::new();
     let (_, key) = vendor(&mut Rng::with_seed(1), 0);
     let hide = |path: &[u8]| {
-        let mut stream = checked.stream();
+        let mut stream = Stream::default();
         stream.commit(&checked.branch, &Says::default(), &[&checked.base]);
         stream.file("100644", path, format!("key = \"{key}\"\n").as_bytes());
         checked.put(stream);
@@ -230,7 +226,7 @@ fn a_secret_that_is_none_is_let_through_by_its_fingerprint_or_place() {
     assert_nothing_arrived(&checked.house);
     // What cq itself knows is not let through for its place.
     checked.house.configure(|config| config["guards"] = json!({"allowSecrets": ["**"]}));
-    let mut stream = checked.stream();
+    let mut stream = Stream::default();
     stream.commit(&checked.branch, &Says::default(), &[&checked.base]);
     stream.file("100644", b"a", format!("{}\n", crate::support::lab::TOKEN).as_bytes());
     checked.put(stream);
@@ -248,7 +244,7 @@ fn what_the_base_has_is_no_secret() {
     let checked = Checked::of(house);
     let with =
         |secret: &str| checked.house.cq("pr").args(["--dry-run", "1"]).env("DB_PASSWORD", secret).run();
-    let mut stream = checked.stream();
+    let mut stream = Stream::default();
     stream.commit(&checked.branch, &Says::default(), &[&checked.base]);
     stream.file("100644", b"src/settings.txt", b"default = dev-postgres-1\nother = dev-postgres-2\n");
     stream.remove(b"tests/key.txt");
@@ -258,7 +254,7 @@ fn what_the_base_has_is_no_secret() {
     with("dev-postgres-2")
         .ends(0, "would not push issue #1: 'src/settings.txt', line 2: a secret that cq knows");
     // Another one in its place is new.
-    let mut stream = checked.stream();
+    let mut stream = Stream::default();
     let (_, another) = vendor(&mut Rng::with_seed(3), 0);
     stream.commit(&checked.branch, &Says::default(), &[&checked.base]);
     stream.file("100644", b"tests/key.txt", fixture.replace(&key, &another).as_bytes());

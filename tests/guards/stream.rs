@@ -21,7 +21,7 @@ impl Default for Says<'_> {
 
 impl Stream {
     fn put(&mut self, parts: &[&[u8]]) {
-        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.bytes.extend_from_slice(&parts.concat());
     }
 
     fn data(&mut self, content: &[u8]) {

@@ -108,7 +108,7 @@ fn link(config: &Guards, change: &Change, targets: &BTreeMap<String, Vec<u8>>) -
 /// Whether a link may lead out of the tree, or into the git directory. After a name `..` may go up from wherever that
 /// name leads, so it counts too.
 fn leads_out(path: &[u8], target: &[u8]) -> bool {
-    let depth = path.iter().filter(|byte| **byte == b'/').count();
+    let depth = path.split(|byte| *byte == b'/').count() - 1;
     let target = String::from_utf8_lossy(target).replace('\\', "/");
     let drive = target.as_bytes().get(1) == Some(&b':');
     let names: Vec<&str> = target.split('/').filter(|name| !name.is_empty() && *name != ".").collect();

@@ -91,8 +91,7 @@ impl Search<'_> {
                 .into_iter()
                 .partition(|hit| touched(content, &hit.range).any(|line| !old.contains(line)));
             for hit in new {
-                let line =
-                    content[..hit.range.start].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+                let line = lines(&content[..hit.range.start]).count() as u64;
                 findings.extend(self.finding(&hit, Place { commit, path: Some(path), line: Some(line) })?);
             }
             hits = rest;
@@ -174,6 +173,7 @@ impl Search<'_> {
 }
 
 /// Where something was found.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     commit: &'a Commit,
     path: Option<&'a [u8]>,
