@@ -82,10 +82,11 @@ impl PrivateGit {
             .filter_map(|line| Some((line.split(' ').next()?, line.split(' ').count() - 1)))
             .collect();
         let order: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
-        let asked = order.join("\n");
+        let asked = by_line(&order);
         let args = [
             "diff-tree",
             "--stdin",
+            "--always",
             "-m",
             "-r",
             "-t",
@@ -101,10 +102,11 @@ impl PrivateGit {
         }
         let mut differences = by_commit(&told.stdout)?;
         let commits = order.iter().map(|sha| {
-            let of_parents = differences.remove(*sha).unwrap_or_default();
-            whole(sha, parents.get(sha).copied().unwrap_or_default(), of_parents)
+            // Each is told of, if only by its name: none is passed over because git did not understand the question.
+            let of_parents = differences.remove(*sha).ok_or_else(not_understood)?;
+            Ok(whole(sha, parents.get(sha).copied().unwrap_or_default(), of_parents))
         });
-        Ok(Outgoing { commits: commits.collect(), net: self.net(base, head)? })
+        Ok(Outgoing { commits: commits.collect::<Result<_>>()?, net: self.net(base, head)? })
     }
 
     /// The difference of the whole, as GitHub shows it: from the commit at which the branch left its base.
@@ -140,7 +142,7 @@ impl PrivateGit {
 
     /// The sizes of objects, in bytes; one that is not here is left out.
     pub fn sizes(&self, oids: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
-        let asked = oids.iter().copied().collect::<Vec<_>>().join("\n");
+        let asked = by_line(&oids.iter().copied().collect::<Vec<_>>());
         let args = ["cat-file", "--batch-check=%(objectname) %(objectsize)"];
         let told = self.program().args(args).stdin_bytes(asked).run(LOCAL_DEADLINE)?;
         if !told.success() {
@@ -154,7 +156,7 @@ impl PrivateGit {
 
     /// Objects as they are stored, without git's own head; one that is not here is left out.
     pub fn objects(&self, oids: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
-        let asked = oids.join("\n");
+        let asked = by_line(oids);
         let told = self.program().args(["cat-file", "--batch"]).stdin_bytes(asked).run(LOCAL_DEADLINE)?;
         if !told.success() {
             return Err(complaint("read objects", &told));
@@ -196,6 +198,11 @@ fn not_understood() -> Error {
     Error::new(Kind::Internal, "what git says of the commits cannot be understood")
 }
 
+/// Names for git to read; it passes over a line without an end.
+fn by_line(names: &[&str]) -> String {
+    names.iter().flat_map(|name| [*name, "\n"]).collect()
+}
+
 /// What stands between NULs.
 fn parts(told: &[u8]) -> impl Iterator<Item = &[u8]> {
     told.strip_suffix(b"\0").unwrap_or(told).split(|byte| *byte == 0).filter(|part| !part.is_empty())
@@ -209,7 +216,10 @@ fn by_commit(told: &[u8]) -> Result<BTreeMap<String, Vec<Change>>> {
     while let Some(part) = parts.next() {
         match part.strip_prefix(b":") {
             Some(raw) => found.entry(now.clone()).or_default().push(change(raw, parts.next())?),
-            None => now = String::from_utf8_lossy(part).into_owned(),
+            None => {
+                now = String::from_utf8_lossy(part).into_owned();
+                found.entry(now.clone()).or_default();
+            }
         }
     }
     Ok(found)

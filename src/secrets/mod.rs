@@ -11,6 +11,7 @@ use std::ops::Range;
 use ring::digest::{SHA256, digest};
 
 use crate::error::Result;
+use crate::redact::MASK;
 
 mod known;
 mod random;
@@ -24,6 +25,16 @@ use views::View;
 
 /// How many encodings may lie around a secret, one in the other.
 const DEEPEST: usize = 3;
+
+/// So many times what is looked at may be opened within it: somebody may write what can be read at every offset.
+const MOST_WITHIN: usize = 8;
+
+/// What was seen so far.
+struct Seen {
+    hits: Vec<Hit>,
+    /// So many bytes may be opened yet within others.
+    left: usize,
+}
 
 /// Finds secrets; made once per process.
 #[derive(Debug)]
@@ -94,25 +105,43 @@ impl Scanner {
 
     /// The secrets in a byte sequence, in the order of their places; each once.
     pub fn scan(&self, bytes: &[u8]) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        self.look(&View::plain(bytes), 0, &mut hits);
-        plainest(hits)
+        let mut seen = Seen { hits: Vec::new(), left: MOST_WITHIN * bytes.len() + (1 << 20) };
+        self.look(&View::plain(bytes), 0, &mut seen);
+        plainest(seen.hits)
+    }
+
+    /// A text with every secret masked, whatever its dress.
+    pub fn mask(&self, text: &str) -> String {
+        let mut masked = Vec::new();
+        let mut copied = 0;
+        for hit in self.scan(text.as_bytes()) {
+            if hit.range.start >= copied {
+                masked.extend_from_slice(&text.as_bytes()[copied..hit.range.start]);
+                masked.extend_from_slice(MASK.as_bytes());
+            }
+            copied = copied.max(hit.range.end);
+        }
+        masked.extend_from_slice(&text.as_bytes()[copied..]);
+        // A hit may begin or end within a character.
+        String::from_utf8_lossy(&masked).into_owned()
     }
 
     /// Looks at a view, and at what is encoded in it. Of what came out of an encoding only what can be read can be
     /// encoded once more: most of it is noise.
-    fn look(&self, view: &View<'_>, depth: usize, hits: &mut Vec<Hit>) {
+    fn look(&self, view: &View<'_>, depth: usize, seen: &mut Seen) {
         // Words that were pushed together look like keys.
         if !view.is_closed() {
-            self.vendors.find(view, hits);
+            self.vendors.find(view, &mut seen.hits);
         }
-        self.look_for_known(view, hits);
+        self.look_for_known(view, &mut seen.hits);
         if depth == 0 {
-            view.open(self.known.is_some(), |opened| self.look(opened, depth + 1, hits));
+            view.open(self.known.is_some(), |opened| self.look(opened, depth + 1, seen));
         } else if depth < DEEPEST
             && let Some(text) = view.readable()
+            && text.bytes().len() <= seen.left
         {
-            text.open(self.known.is_some(), |opened| self.look(opened, depth + 1, hits));
+            seen.left -= text.bytes().len();
+            text.open(self.known.is_some(), |opened| self.look(opened, depth + 1, seen));
         }
     }
 
@@ -123,6 +152,9 @@ impl Scanner {
     }
 }
 
+/// Hits that overlap stand near each other, in their order.
+const NEAR: usize = 32;
+
 /// Of sights of the same place the plainest is the one to tell.
 fn plainest(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by_key(|hit| (hit.range.start, hit.form.len()));
@@ -132,7 +164,7 @@ fn plainest(mut hits: Vec<Hit>) -> Vec<Hit> {
             let overlaps = other.range.start < hit.range.end && hit.range.start < other.range.end;
             overlaps && other.piece.is_some() == hit.piece.is_some()
         };
-        match told.iter_mut().rev().find(same) {
+        match told.iter_mut().rev().take(NEAR).find(same) {
             Some(other) if other.form.len() > hit.form.len() => *other = hit,
             Some(_) => {}
             None => told.push(hit),

@@ -186,6 +186,26 @@ fn a_hit_never_shows_the_value() {
     assert_eq!(hits[1].fingerprint("a"), hits[1].fingerprint("b"));
 }
 
+#[test]
+fn a_text_is_masked_whatever_the_dress() {
+    let encoded = STANDARD.encode(format!("ab{SECRET}"));
+    let text = format!("é: {SECRET}, or ({encoded}) é.");
+    let masked = scanner().mask(&text);
+    assert!(masked.starts_with("é: [redacted], or (") && masked.ends_with(") é."), "{masked}");
+    assert!(scanner().scan(masked.as_bytes()).is_empty(), "{masked}");
+    assert_eq!(scanner().mask("nothing here"), "nothing here");
+}
+
+/// What can be read at every offset, and what comes out of it again, is not opened without end.
+#[test]
+fn what_opens_everywhere_is_not_opened_for_ever() {
+    // Each four of these characters, wherever one begins, give text.
+    let text = b"b21t".repeat(30_000);
+    let started = Instant::now();
+    assert!(scanner().scan(&text).is_empty());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
 /// A megabyte of this library's own source, with a long token known.
 #[test]
 fn a_megabyte_is_read_in_well_under_a_second() {

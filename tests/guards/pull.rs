@@ -1,7 +1,10 @@
 //! What the pull request says, who is asked to look at it, and where nothing is ever pushed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::support::lab::TOKEN;
 use crate::{House, Plan};
 
 /// A house in which issue #1 is checked.
@@ -77,6 +80,19 @@ fn reviews_are_asked_for_once_and_whom_github_refuses_is_told() {
         one["method"] == "POST" && one["target"].as_str().unwrap().ends_with("/requested_reviewers")
     });
     assert_eq!(asks.count(), 7, "all together, and each by itself");
+}
+
+/// What an agent says of its work is published too.
+#[test]
+fn an_agents_words_are_cleared_of_secrets_in_any_dress() {
+    let encoded = STANDARD.encode(format!("token: {TOKEN}"));
+    let steps = json!([{"write": {"path": "a.txt", "content": "a\n"}}, {"commit": "Do the first thing"},
+        {"say": format!("It is done: {encoded}, and nothing else.")}]);
+    let house = checked(&Plan { script: json!({ "default": steps }), ..Plan::default() });
+    house.cq("pr").args(["1"]).run().quietly();
+    let body = house.lab.pulls()[0]["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("It is done: "), "{body}");
+    assert!(body.contains("[redacted]") && !body.contains(&encoded[8..40]), "{body}");
 }
 
 /// Somebody has made the very branch the default one on GitHub.

@@ -87,9 +87,12 @@ impl Search<'_> {
             let oids: Vec<&str> = commit.before.iter().map(String::as_str).collect();
             let before = self.git.objects(&oids)?;
             let old: HashSet<&[u8]> = before.values().flat_map(|old| lines(old)).collect();
-            let (new, rest): (Vec<Hit>, Vec<Hit>) = hits
-                .into_iter()
-                .partition(|hit| touched(content, &hit.range).any(|line| !old.contains(line)));
+            let (new, rest): (Vec<Hit>, Vec<Hit>) = hits.into_iter().partition(|hit| {
+                let secret = &content[hit.range.clone()];
+                let is_in = |old: &Vec<u8>| old.windows(secret.len()).any(|part| part == secret);
+                // A long line may be new for something else.
+                touched(content, &hit.range).any(|line| !old.contains(line)) && !before.values().any(is_in)
+            });
             for hit in new {
                 let line = lines(&content[..hit.range.start]).count() as u64;
                 findings.extend(self.finding(&hit, Place { commit, path: Some(path), line: Some(line) })?);

@@ -10,6 +10,7 @@ use crate::git::PrivateGit;
 use crate::github::pulls::Proposal;
 use crate::record::{GateVerdict, Guarded, Record};
 use crate::sanitize;
+use crate::secrets::Scanner;
 use crate::session::Session;
 
 /// GitHub's limit for a title, in characters.
@@ -60,9 +61,12 @@ pub(super) fn of(
     }
     let title = format!("{} (#{})", sanitize::line(&record.issue.title), record.number);
     let redactor = session.redactor();
+    // An agent's own words may hold one in another dress.
+    let scanner = Scanner::knowing(&redactor.known())?;
+    let masked = |text: &str| scanner.mask(&redactor.redact(text));
     Ok(Proposal {
-        title: sanitize::clip(&redactor.redact(&title), LONGEST_TITLE).into_owned(),
-        body: sanitize::clip(&redactor.redact(&body), LONGEST_BODY).into_owned(),
+        title: sanitize::clip(&masked(&title), LONGEST_TITLE).into_owned(),
+        body: sanitize::clip(&masked(&body), LONGEST_BODY).into_owned(),
         head: claim.branch.clone(),
         base: claim.base.clone(),
         draft: session.loaded.config.pull_request.draft,
