@@ -39,7 +39,7 @@ fn count(repository: &Path, base: &str, head: &str, allowed: &[String]) -> Count
     let scanner = Scanner::knowing(&known).unwrap();
     let outgoing = private.outgoing(base, head).unwrap();
     let sizes = private.sizes(&new_files(&outgoing)).unwrap();
-    let search = Search { git: &private, scanner: &scanner, base, allowed };
+    let search = Search::new(&private, &scanner, base, allowed);
     let started = Instant::now();
     let found = search.run(&outgoing, &sizes).unwrap();
     let counted = Counted {

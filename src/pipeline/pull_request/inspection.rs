@@ -49,7 +49,7 @@ pub(super) fn look(
         // Found out now, so that it is known: the token that will be used.
         session.credential()?;
         let scanner = Scanner::knowing(&session.redactor().known())?;
-        let search = Search { git: private, scanner: &scanner, base, allowed: &config.allow_secrets };
+        let search = Search::new(private, &scanner, base, &config.allow_secrets);
         findings.extend(search.run(&outgoing, &sizes)?);
     }
     let redactor = session.redactor();

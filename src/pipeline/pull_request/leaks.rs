@@ -1,7 +1,9 @@
 //! Secrets in what a push would publish: files, names and messages of every commit, also of those whose content is gone
 //! again at the end. What was pushed once stays readable on GitHub, whatever the branch says later.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::ops::Range;
 
 use super::guards::shown;
@@ -18,19 +20,27 @@ const CHUNK: u64 = 32 << 20;
 const TOLD: usize = 50;
 
 /// What a search works with.
-#[derive(Debug)]
 pub struct Search<'a> {
-    /// Where the objects are.
-    pub git: &'a PrivateGit,
-    /// What finds secrets.
-    pub scanner: &'a Scanner,
-    /// The commit whose tree is public already.
-    pub base: &'a str,
-    /// `guards.allowSecrets`.
-    pub allowed: &'a [String],
+    git: &'a PrivateGit,
+    scanner: &'a Scanner,
+    base: &'a str,
+    allowed: &'a [String],
+    /// Whether a piece of a known value stands in the base: git is asked once for each.
+    public: RefCell<HashMap<Vec<u8>, bool>>,
 }
 
-impl Search<'_> {
+impl fmt::Debug for Search<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Search")
+    }
+}
+
+impl<'a> Search<'a> {
+    /// A search in `git`'s objects. The tree of `base` is public already; `allowed` is `guards.allowSecrets`.
+    pub fn new(git: &'a PrivateGit, scanner: &'a Scanner, base: &'a str, allowed: &'a [String]) -> Self {
+        Self { git, scanner, base, allowed, public: RefCell::default() }
+    }
+
     /// Every secret that is new, each at the place where it comes first. `sizes` are those of the new files.
     pub fn run(&self, outgoing: &Outgoing, sizes: &BTreeMap<String, u64>) -> Result<Vec<Finding>> {
         let mut findings = self.in_files(outgoing, sizes)?;
@@ -143,6 +153,17 @@ impl Search<'_> {
         Ok(findings)
     }
 
+    /// What stands in the base cannot be kept from anybody: the name of a database, say, that is its password.
+    fn is_public(&self, piece: &[u8]) -> Result<bool> {
+        if let Some(known) = self.public.borrow().get(piece) {
+            return Ok(*known);
+        }
+        let backwards = piece.iter().rev().copied().collect();
+        let is_there = self.git.has_text(self.base, &[piece.to_vec(), backwards])?;
+        self.public.borrow_mut().insert(piece.to_vec(), is_there);
+        Ok(is_there)
+    }
+
     /// A finding of a hit; none if it is allowed, or public already.
     fn finding(&self, hit: &Hit, place: Place<'_>) -> Result<Option<Finding>> {
         let path = place.path.map(shown);
@@ -155,12 +176,10 @@ impl Search<'_> {
         if self.allowed.iter().any(allowed) {
             return Ok(None);
         }
-        if let Some(piece) = hit.known_piece() {
-            // What stands in the base cannot be kept from anybody: the name of a database, say, that is its password.
-            let backwards = piece.iter().rev().copied().collect();
-            if self.git.has_text(self.base, &[piece.to_vec(), backwards])? {
-                return Ok(None);
-            }
+        if let Some(piece) = hit.known_piece()
+            && self.is_public(piece)?
+        {
+            return Ok(None);
         }
         Ok(Some(Finding {
             kind: FindingKind::Secret,
