@@ -139,6 +139,15 @@ pub(super) fn password(text: &[u8], mark: Range<usize>) -> Option<Range<usize>> 
     let key = user + 1..user + 1 + text[user + 1..].iter().take(200).take_while(|byte| !ends(**byte)).count();
     let has_host =
         text.get(key.end) == Some(&b'@') && text.get(key.end + 1).is_some_and(u8::is_ascii_alphanumeric);
-    let has_digit = text[key.clone()].iter().any(u8::is_ascii_digit);
-    (has_host && has_digit && looks_random(&text[key.clone()])).then_some(key)
+    // Escapes are drawn from digits too, and tell nothing.
+    let plain = without_escapes(&text[key.clone()]);
+    let is_it = has_host && plain.iter().any(u8::is_ascii_digit) && looks_random(&plain);
+    is_it.then_some(key)
+}
+
+/// Without `%41` and its like.
+fn without_escapes(text: &[u8]) -> Vec<u8> {
+    let mut parts = text.split(|byte| *byte == b'%');
+    let first = parts.next().unwrap_or_default();
+    first.iter().copied().chain(parts.flat_map(|part| part.iter().copied().skip(2))).collect()
 }

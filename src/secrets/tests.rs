@@ -163,6 +163,7 @@ fn examples_are_no_secrets() {
         "sk-ant-api03-your-key-goes-in-here-and-nowhere-else",
         "npm_config_registry npm_lifecycle_event",
         "https://user:password123@example.com/",
+        "http://user:p%3Ass:tail@localhost:3128 http://foo:%F0%9F%92%A9@example.com/bar",
         "https://$USER:${TOKEN_1}@github.com/",
         "glpat-<your token of twenty characters>",
         "the task-antagonist, and a-very-long-sk-proj-ect-name-that-goes-on-and-on-for-ever",
