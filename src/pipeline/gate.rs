@@ -20,7 +20,6 @@ use crate::process;
 use crate::record::{Check, Extra, Feedback, FeedbackSource, GateVerdict, Gates, Outcome, Record, Status};
 use crate::sandbox::Tier;
 use crate::session::Session;
-use crate::state::make_private;
 
 mod base;
 mod caches;
@@ -157,8 +156,7 @@ impl Checking<'_> {
             // What a cq-gate that was killed has left.
             end_processes(self.record)?;
             let paths = Paths::of(session, self.record)?;
-            make_private(&paths.dir)?;
-            make_private(&paths.raw)?;
+            workspace::make_folders(session, self.record, &paths)?;
             let tier = choose(session)?;
             if let Tier::Broken { why } = &tier {
                 session.detail(&format!("without a sandbox, because {why}"));

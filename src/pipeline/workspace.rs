@@ -114,10 +114,7 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
         // The git of a spawn that was killed may still be at work in it.
         end_processes(record)?;
     }
-    let is_new = paths.dir.symlink_metadata().is_err();
-    make_private(&paths.dir)?;
-    make_private(&paths.raw)?;
-    note_place(session, record, &paths, is_new, None)?;
+    make_folders(session, record, &paths)?;
     let kept = match &claim.base_sha {
         // The base is only written down once the worktree is complete.
         Some(base) => git_dir_of(record, &paths, &repository).ok().map(|git_dir| (base.clone(), git_dir)),
@@ -149,6 +146,14 @@ pub(crate) fn prepare(session: &Session, record: &Record, agent: &Agent) -> Resu
     durable::replace_cheaply(&paths.prompt, prompt.as_bytes())?;
     durable::replace_cheaply(&paths.dot_env, dot_env.as_bytes())?;
     Ok(Ready { paths, worktree, base_sha, dot_env, resumes, told })
+}
+
+/// Makes the folders of the workspace and of the raw logs, where they are not there.
+pub(crate) fn make_folders(session: &Session, record: &Record, paths: &Paths) -> Result<()> {
+    let is_new = paths.dir.symlink_metadata().is_err();
+    make_private(&paths.dir)?;
+    make_private(&paths.raw)?;
+    note_place(session, record, paths, is_new, None)
 }
 
 /// Notes which folders are a claim's, as they are made: cleanup removes these and no others.
