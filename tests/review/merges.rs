@@ -49,7 +49,7 @@ fn merging_is_off_until_it_is_asked_for() {
 fn what_is_approved_and_green_is_merged_with_the_commit_that_was_judged() {
     let house = ready();
     let end = head(&house);
-    let dry = house.cq("pr").args(["--merge", "--dry-run"]).run().ends(0, "would merge #4 (issue #1)");
+    let dry = house.cq("pr").args(["--merge", "--dry-run"]).run().ends(0, "issue #1: #4 would be merged");
     assert_eq!((dry.record()["status"].as_str(), merges(&house).len()), (Some("pr-ready"), 0));
     let record = house.cq("pr").args(["--merge"]).run().quietly().record();
     assert_eq!(

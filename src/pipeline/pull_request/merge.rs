@@ -89,7 +89,12 @@ fn one(
             Ok(Done::Yes)
         }
         next if dry_run => {
-            session.note(&format!("would merge #{} (issue #{number}): {next:?}", known.number));
+            let what = match next {
+                Next::Enqueue => "put into the merge queue",
+                Next::Auto => "left to GitHub's auto-merge",
+                _ => "merged",
+            };
+            session.note(&format!("issue #{number}: #{} would be {what}", known.number));
             output.record(record)?;
             Ok(Done::Yes)
         }
