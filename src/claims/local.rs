@@ -120,6 +120,7 @@ impl Claims for Local {
             outcome: None,
             run: None,
             gates: None,
+            guards: None,
             delivery: None,
             pull_request: None,
             rounds: None,

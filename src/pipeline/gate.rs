@@ -275,7 +275,8 @@ fn write_down(session: &Session, record: &Record, gates: Gates) -> Result<Record
             .collect();
         let why = format!("red: {}", red.join(", "));
         record.gates = Some(gates);
-        if verdict == GateVerdict::Failed {
+        // A withheld change is a person's to mend: what is red of it sends nobody anywhere.
+        if verdict == GateVerdict::Failed && record.status == Some(Status::Testing) {
             record.feedback.push(Feedback {
                 from: FeedbackSource::Gate,
                 text: feedback,

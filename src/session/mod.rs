@@ -17,6 +17,7 @@ use crate::output::{self, Format, Output};
 use crate::record::{Claim, Record, Status};
 use crate::redact::{self, Redactor};
 use crate::sanitize;
+use crate::secrets::Scanner;
 use crate::state::{State, not_in_flight};
 
 mod github;
@@ -162,6 +163,13 @@ impl Session {
     /// Masks the secrets that this process knows, and those that it will get: every clone learns of them.
     pub fn redactor(&self) -> Redactor {
         self.redactor.clone()
+    }
+
+    /// Clears a text that is about to be published of secrets in any dress: an agent's own words may hold one.
+    pub fn mask(&self) -> Result<impl Fn(&str) -> String> {
+        let redactor = self.redactor();
+        let scanner = Scanner::knowing(&redactor.known())?;
+        Ok(move |text: &str| scanner.mask(&redactor.redact(text)))
     }
 
     /// Runs `each` for every input; reports what fails and goes on with the next. Errors that no later record
