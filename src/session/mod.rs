@@ -165,6 +165,17 @@ impl Session {
         self.redactor.clone()
     }
 
+    /// Refuses to go on by the defaults where a configuration should decide: one that is lost would let everything through.
+    pub fn needs_configuration(&self) -> Result<()> {
+        match &self.loaded.file {
+            Some(_) => Ok(()),
+            None => {
+                Err(Error::new(Kind::Config, "there is no configuration here that says what must be checked")
+                    .hint("cq-init writes one; if it is elsewhere, say so with --config or CQ_CONFIG"))
+            }
+        }
+    }
+
     /// Clears a text that is about to be published of secrets in any dress: an agent's own words may hold one.
     pub fn mask(&self) -> Result<impl Fn(&str) -> String> {
         let redactor = self.redactor();

@@ -83,7 +83,7 @@ fn a_check_that_cannot_run_is_not_red() {
             (&json!("testing"), &json!("unevaluated"))
         );
         assert_eq!((&record["claim"]["attempt"], record["feedback"].as_array()), (&json!(1), None));
-        house.cq("pr").args(["1"]).run().ends(77, "its checks could not run");
+        house.cq("pr").args(["1"]).run().ends(77, "its checks could not be evaluated");
         assert!(house.lab.pulls().is_empty() && house.lab.branches().is_empty());
 
         // Once the operator has mended the check, the same tree is checked.

@@ -161,10 +161,29 @@ fn complaint(number: u64, guarded: &Guarded, refused: &[String]) -> Error {
     } else {
         format!(
             "cq-pr --allow-protected {number} pushes it in your name; cq-claim --retry {number} sends it back to an \
-             agent; guards.protected changes the rule"
+             agent; {} in the configuration is the rule",
+            rules(guarded)
         )
     };
     Error::new(Kind::NotPermitted, message).hint(hint)
+}
+
+/// The keys that decide on what was refused.
+fn rules(guarded: &Guarded) -> String {
+    let mut keys: Vec<&str> = Vec::new();
+    for found in guarded.findings.iter().filter(|one| one.refused) {
+        let key = match found.kind {
+            FindingKind::Protected => "guards.protected",
+            FindingKind::OutsideLink => "guards.outsideLinks",
+            FindingKind::Submodule => "guards.submodules",
+            FindingKind::Secret => "guards.allowSecrets",
+            FindingKind::Size => "guards.maxFiles, maxLines or maxMegabytes",
+        };
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys.join(", ")
 }
 
 /// What an agent is told that is to mend it.
