@@ -106,3 +106,25 @@ fn the_tree_is_checked_and_not_the_workspace() {
     house.work(1).good();
     house.cq("gate").args(["1"]).run().ends(1, "checks failed");
 }
+
+/// A file that git does not know is soon cleaned away: then nothing is checked, labelled or guarded by the defaults.
+#[test]
+fn without_a_configuration_nothing_is_checked_or_delivered() {
+    let house = House::usual();
+    house.work(1).good();
+    let green = house.cq("gate").args(["1"]).run().quietly().record()["gates"].clone();
+    let file = house.clone().join("orchestrator-config.json");
+    fs::rename(&file, house.place("kept.json")).unwrap();
+    for command in ["gate", "pr"] {
+        let state = house.state_dir();
+        let ran = house
+            .cq(command)
+            .args(["--state-dir", state.to_str().unwrap(), "--repo", "acme/widgets", "1"])
+            .run();
+        ran.ends(78, "there is no configuration here that says what must be checked");
+    }
+    assert_eq!(house.record(1)["gates"], green);
+    assert!(house.lab.pulls().is_empty());
+    fs::rename(house.place("kept.json"), file).unwrap();
+    house.cq("pr").args(["1"]).run().quietly();
+}
