@@ -24,10 +24,13 @@ use crate::state::events::Event;
 use crate::state::removal::Freed;
 use crate::state::{Change, instances, lock, owner};
 
+mod anew;
 mod branches;
 mod departure;
 mod due;
 pub mod rescues;
+
+pub(crate) use anew::make_way;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -155,10 +158,16 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
     let lock = hold(session, wish, &instance)?;
     let record = session.in_flight(number)?;
     refuse_active(wish, &record)?;
-    let attempt = rescue::attempt_of_work(&record)?;
-    let record = end(session, &record)?;
-    if !wish.force {
-        refuse_used(&dir)?;
+    let (record, cleared) = depart(session, &record, lock, wish.force)?;
+    settle(session, &record, cleared, report)
+}
+
+/// Lets the workspace of an instance go that is held by this command.
+fn depart(session: &Session, record: &Record, lock: lock::Guard, force: bool) -> Result<(Record, Cleared)> {
+    let attempt = rescue::attempt_of_work(record)?;
+    let record = end(session, record)?;
+    if !force {
+        refuse_used(&Paths::of(session, &record)?.dir)?;
     }
     let departures = Departures::enter(session)?;
     let gone = match departures.begun(&record.claimed()?.token)? {
@@ -172,8 +181,7 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
         Some(note) => departures.finish(note, |_| Ok(()))?,
         None => Cleared::default(),
     };
-    drop(departures);
-    settle(session, &record, cleared, report)
+    Ok((record, cleared))
 }
 
 /// Finishes what a killed command began.
@@ -190,6 +198,7 @@ fn go_on(session: &Session, token: &str, report: &mut Report) -> Result<()> {
 /// What follows once a workspace is gone: the branch on GitHub, the archive, the row.
 fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Report) -> Result<()> {
     let (number, instance) = (record.number, record.instance().to_owned());
+    log(session, record, &cleared)?;
     let Cleared { rescued, branch, freed, unremoved } = cleared;
     let (remote_branch, failed) = match branches::delete(session, record) {
         Ok(seen) => (seen.map(RemoteBranch::name), None),
@@ -197,12 +206,6 @@ fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Rep
     };
     // A record whose branch is still to be deleted stays, and the next cleanup tries again.
     let archived = failed.is_none() && archive(session, record)?;
-    let event = Event::about(&session.state, "cleanup", number).with("instance", instance.as_str());
-    let event = event.with("freed_bytes", freed.bytes);
-    session.state.log(&match &rescued {
-        Some(name) => event.with("rescued", name.as_str()),
-        None => event,
-    })?;
     let workspace = Paths::of(session, record)?.dir.display().to_string();
     report.rows += 1;
     report.freed += freed;
@@ -221,6 +224,15 @@ fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Rep
         ]
     })?;
     unremoved.or(failed).map_or(Ok(()), Err)
+}
+
+fn log(session: &Session, record: &Record, cleared: &Cleared) -> Result<()> {
+    let event = Event::about(&session.state, "cleanup", record.number).with("instance", record.instance());
+    let event = event.with("freed_bytes", cleared.freed.bytes);
+    session.state.log(&match &cleared.rescued {
+        Some(name) => event.with("rescued", name.as_str()),
+        None => event,
+    })
 }
 
 /// What was kept of a workspace, and what of the repository went with it.
