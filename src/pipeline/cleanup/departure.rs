@@ -155,8 +155,7 @@ impl<'s> Departures<'s> {
             identity,
             place,
             head,
-            // A pull request that waits for its review may send the agent back to this branch.
-            branch_goes: record.status != Some(Status::PrReady),
+            branch_goes: branch_goes(record),
             is_clone: workspace::is_clone(record, &paths),
             kept: None,
         };
@@ -299,11 +298,18 @@ impl<'s> Departures<'s> {
             workspace: &workspace,
             worktree: name.as_ref(),
             head: note.head.as_deref(),
-            whole: note.branch_goes,
+            whole: record.status != Some(Status::PrReady),
             git,
         };
         rescue::keep(self.session, &source, &self.repository, &self.private)
     }
+}
+
+/// A pull request that is open may send the agent back to its branch, be it after a failed round by cq-claim --retry: a
+/// new branch would replace what people are looking at.
+fn branch_goes(record: &Record) -> bool {
+    let open = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
+    !open && record.status != Some(Status::PrReady)
 }
 
 /// Tokens become part of paths and of a ref's name.
@@ -352,6 +358,25 @@ mod tests {
         let line = r"36 35 98:0 /mnt1 /a\040b/c\134d rw,noatime master:1 - ext3 /dev/root rw";
         assert_eq!(mount_point(line), Some(PathBuf::from(r"/a b/c\d")));
         assert_eq!(mount_point("36 35"), None);
+    }
+
+    #[test]
+    fn a_branch_stays_while_its_pull_request_may_need_it() {
+        for (status, pull, goes) in [
+            (Status::PrReady, None, false),
+            (Status::PrReady, Some("open"), false),
+            (Status::Failed, Some("open"), false),
+            (Status::Failed, Some("closed"), true),
+            (Status::Failed, None, true),
+            (Status::Completed, Some("merged"), true),
+        ] {
+            let mut record = Record::new("o/r", 1, crate::record::Issue::default());
+            record.status = Some(status);
+            let pull =
+                pull.map(|state| format!(r#"{{"number":7,"url":"","head_sha":"0b","state":"{state}"}}"#));
+            record.pull_request = pull.as_ref().map(|pull| serde_json::from_str(pull).unwrap());
+            assert_eq!(branch_goes(&record), goes, "{status:?} {pull:?}");
+        }
     }
 
     #[test]
