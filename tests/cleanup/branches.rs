@@ -111,3 +111,21 @@ fn a_branch_that_could_not_be_deleted_is_tried_again() {
     assert_eq!((&removed["archived"], &removed["remote_branch"]), (&json!(true), &json!("deleted")));
     assert!(house.lab.branches().is_empty() && house.status(1).is_empty());
 }
+
+/// The same of a pull request that was closed: its record is failed, and stays.
+#[test]
+fn the_branch_of_a_closed_pull_request_is_tried_again_as_well() {
+    let house = House::usual();
+    let (pull, _) = delivered(&house);
+    close(&house, pull);
+    house.cq("pr").args(["--sync"]).run().quietly();
+    house.lab.break_with(&json!([{"path": "/acme/widgets.git", "status": 503, "times": 1000}]));
+    house.cq("cleanup").args(["--all"]).run().ends(69, "cannot ask '");
+    assert!(house.workspace(1).symlink_metadata().is_err());
+    assert_eq!((house.status(1).as_str(), house.lab.branches().len()), ("failed", 1));
+    house.lab.mend();
+    let removed = house.cq("cleanup").args(["--all"]).run().quietly().record();
+    assert_eq!((&removed["archived"], &removed["remote_branch"]), (&json!(false), &json!("deleted")));
+    assert!(house.lab.branches().is_empty());
+    assert_eq!(house.cq("cleanup").args(["--all"]).run().quietly().stdout, "", "once is enough");
+}

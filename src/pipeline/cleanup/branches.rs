@@ -10,7 +10,7 @@ use crate::state::events::Event;
 const OURS: &str = "claude/";
 
 /// The branch that is to be deleted, and the commit that cq pushed there.
-fn wanted(record: &Record, deletes: bool) -> Option<(&str, &str)> {
+pub(super) fn wanted(record: &Record, deletes: bool) -> Option<(&str, &str)> {
     let (claim, pull) = (record.claim.as_ref()?, record.pull_request.as_ref()?);
     let done = record.cleaned.as_ref().is_some_and(|cleaned| cleaned.pull_request == pull.number);
     let over = matches!(pull.state.as_str(), "merged" | "closed");

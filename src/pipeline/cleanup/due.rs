@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::Wish;
+use super::{Wish, branches};
 use crate::clock::Timestamp;
 use crate::record::{Outcome, Record, Status};
 
@@ -42,9 +42,15 @@ pub(super) fn owns_workspace(record: &Record, records: &[Record]) -> bool {
     rank(record).is_some() && same.map(rank).all(|other| other <= rank(record))
 }
 
-/// Whether only the rest is left to do: its workspace has gone before.
-pub(super) fn is_without_workspace(record: &Record) -> bool {
-    record.status == Some(Status::Completed) && record.run.as_ref().is_none_or(|run| run.workspace.is_empty())
+/// Whether only the rest is left to do, the archive or the branch on GitHub: its workspace has gone before.
+pub(super) fn is_without_workspace(record: &Record, deletes: bool) -> bool {
+    let gone = record.run.as_ref().is_none_or(|run| run.workspace.is_empty());
+    let left = match record.status {
+        Some(Status::Completed) => true,
+        Some(status) => status.is_final() && branches::wanted(record, deletes).is_some(),
+        None => false,
+    };
+    gone && left
 }
 
 #[cfg(test)]
