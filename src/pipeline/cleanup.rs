@@ -171,9 +171,13 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
 /// Lets the workspace of an instance go that is held by this command.
 fn depart(session: &Session, record: &Record, lock: lock::Guard, force: bool) -> Result<(Record, Cleared)> {
     let attempt = rescue::attempt_of_work(record)?;
-    let record = end(session, record)?;
+    let mut record = end(session, record)?;
     if !force {
         refuse_used(&Paths::of(session, &record)?.dir)?;
+    }
+    // Where GitHub does not answer, the commits are rescued, and the branch there is left for another time.
+    if branches::is_open_again(session, &record).unwrap_or_default() {
+        record = session.in_flight(record.number)?;
     }
     let departures = Departures::enter(session)?;
     let gone = match departures.begun(&record.claimed()?.token)? {
