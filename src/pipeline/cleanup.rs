@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde::Serialize;
 
-use self::departure::{Departures, Note};
+use self::departure::Departures;
 use super::rescue;
 use super::supervise::{conclude, end_processes};
 use super::workspace::{self, Paths};
@@ -106,7 +106,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         tally.note(Kind::Failed);
     }
     if !wish.dry_run && session.state.exists() {
-        sweep(session, wish, &mut report)?;
+        sweep(session, wish, &mut report, &mut tally)?;
     }
     report.output.finish()?;
     if report.rows > 1 {
@@ -116,11 +116,16 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
 }
 
 /// What killed commands left, and the warm spares where everything goes.
-fn sweep(session: &Session, wish: &Wish, report: &mut Report) -> Result<()> {
+fn sweep(session: &Session, wish: &Wish, report: &mut Report, tally: &mut Tally) -> Result<()> {
     if wish.all && wish.force && workspace::spares::put_all_away(session)? > 0 {
         session.note("removed the warm spares");
     }
-    let (emptied, freed) = workspace::empty_trash(session)?;
+    // What cannot be removed keeps nothing else back.
+    let (emptied, freed) = workspace::empty_trash(session).unwrap_or_else(|error| {
+        session.complain(&error);
+        tally.note(error.kind);
+        Default::default()
+    });
     report.freed += freed;
     let swept = session.state.sweep_temp_files()? + emptied;
     if swept > 0 {
@@ -180,10 +185,7 @@ fn depart(session: &Session, record: &Record, lock: lock::Guard, force: bool) ->
         record = session.in_flight(record.number)?;
     }
     let departures = Departures::enter(session)?;
-    let gone = match departures.begun(&record.claimed()?.token)? {
-        Some(begun) => Some(begun),
-        None => departures.begin(&record, attempt)?,
-    };
+    let gone = departures.begin(&record, attempt)?;
     put_away(session, &record)?;
     // The name is free: what is left to do is done elsewhere, and takes its time.
     drop(lock);
@@ -209,7 +211,8 @@ fn go_on(session: &Session, token: &str, report: &mut Report) -> Result<()> {
 fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Report) -> Result<()> {
     let (number, instance) = (record.number, record.instance().to_owned());
     log(session, record, &cleared)?;
-    let Cleared { rescued, branch, freed, unremoved } = cleared;
+    // What could not be removed is in the trash: `sweep` tries it again, and says what is in the way.
+    let Cleared { rescued, branch, freed, unremoved: _ } = cleared;
     let (remote_branch, failed) = match branches::delete(session, record) {
         Ok(seen) => (seen.map(RemoteBranch::name), None),
         Err(error) => (None, Some(error)),
@@ -233,7 +236,7 @@ fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Rep
             removed.workspace.clone(),
         ]
     })?;
-    unremoved.or(failed).map_or(Ok(()), Err)
+    failed.map_or(Ok(()), Err)
 }
 
 fn log(session: &Session, record: &Record, cleared: &Cleared) -> Result<()> {
@@ -267,11 +270,7 @@ pub(crate) fn clear(
     told: impl FnOnce(Option<&str>) -> Result<()>,
 ) -> Result<Cleared> {
     let departures = Departures::enter(session)?;
-    let gone: Option<Note> = match departures.begun(&record.claimed()?.token)? {
-        Some(begun) => Some(begun),
-        None => departures.begin(record, attempt)?,
-    };
-    match gone {
+    match departures.begin(record, attempt)? {
         Some(note) => {
             let mut cleared = departures.finish(note, told)?;
             if let Some(error) = cleared.unremoved.take() {

@@ -135,12 +135,15 @@ impl<'s> Departures<'s> {
         Ok(Some(note))
     }
 
-    /// Begins the departure of a record's workspace; none where there is no workspace. The caller holds the instance, and
-    /// none of its processes is left. Afterwards the instance's name is free.
+    /// Begins the departure of a record's workspace, or goes on with it; none where there is no workspace. The caller holds
+    /// the instance, and none of its processes is left. Afterwards the instance's name is free.
     pub(super) fn begin(&self, record: &Record, attempt: u32) -> Result<Option<Note>> {
         let claim = record.claimed()?;
         if !is_token(&claim.token) {
             return Err(Error::new(Kind::BadInput, format!("'{}' is not a claim's token", claim.token)));
+        }
+        if let Some(begun) = self.begun(&claim.token)? {
+            return Ok(Some(begun));
         }
         let paths = Paths::of(self.session, record)?;
         let place = self.session.state.place(&claim.instance, &claim.token)?;
@@ -163,7 +166,7 @@ impl<'s> Departures<'s> {
         let leaving = self.grounds.own(LEAVING)?;
         let (from, to) = (OsString::from(&claim.instance), OsString::from(&claim.token));
         move_only(self.grounds.base(), &from, &leaving, &to, identity)
-            .or_fail(Kind::CannotWrite, || format!("cannot move '{}' away", paths.dir.display()))?;
+            .or_fail(Kind::Failed, || format!("cannot move '{}' away", paths.dir.display()))?;
         self.detach(&note)?;
         Ok(Some(note))
     }
@@ -262,7 +265,7 @@ impl<'s> Departures<'s> {
         let name = OsString::from(&token);
         let there = Identity::at(&leaving, &name).or_fail(Kind::CannotWrite, || "cannot look")?;
         let trashed = match there {
-            Some(_) => Some(self.grounds.put_in_trash(&leaving, &name, Some(note.identity))?),
+            Some(_) => Some(self.grounds.put_in_trash(&leaving, &name, Some(note.identity)).map_err(of_one)?),
             None => None,
         };
         let kept_by = format!("{REFS}{token}");
@@ -310,6 +313,12 @@ impl<'s> Departures<'s> {
 fn branch_goes(record: &Record) -> bool {
     let open = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
     !open && record.status != Some(Status::PrReady)
+}
+
+/// What is wrong with one workspace keeps no other back, as a state that cannot be written does.
+fn of_one(mut error: Error) -> Error {
+    error.kind = Kind::Failed;
+    error
 }
 
 /// Tokens become part of paths and of a ref's name.
