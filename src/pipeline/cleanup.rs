@@ -374,12 +374,14 @@ fn put_away(session: &Session, record: &Record) -> Result<()> {
     })
 }
 
-/// A completed issue's record goes to the archive; a failed one stays, so that nobody claims it unasked.
+/// A completed issue's record goes to the archive, unless a revert has brought it back; a failed one stays, so that nobody
+/// claims it unasked.
 fn archive(session: &Session, record: &Record) -> Result<bool> {
     let token = &record.claimed()?.token;
     session.state.change(record.number, |now| match now {
         Some(now)
             if now.status == Some(Status::Completed)
+                && !due::is_being_reverted(&now)
                 && now.claim.as_ref().is_some_and(|claim| claim.token == *token) =>
         {
             Ok((Change::Archive(Box::new(now)), true))
