@@ -141,6 +141,8 @@ fn an_archived_change_is_taken_back_by_cqs_own_hand() {
     is_taken_back(&house, &sent);
     assert_eq!(house.lab.pulls()[1]["head"]["ref"], "claude/revert-1-4");
     assert_eq!(sent["revert"]["branch"], "claude/revert-1-4");
+    let told = house.cq("report").run().good().record();
+    assert_eq!((&told["runs"], &told["attempts"], &told["status"]), (&json!(1), &json!(1), &json!("queued")));
 }
 
 /// A lost answer, a broken server, a kill: at every step, and again from the start.
