@@ -29,6 +29,7 @@ mod branches;
 mod departure;
 mod due;
 pub mod rescues;
+mod strays;
 
 pub(crate) use anew::make_way;
 
@@ -100,7 +101,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
             session.note(&format!("no issue in flight has {instance}"));
         }
     }
-    for instance in strays(session, wish, &records)? {
+    for instance in strays::find(session, wish, &records)? {
         let message = format!("{instance} has no record; its folder is left alone");
         session.complain(&Error::new(Kind::Failed, message).hint("look into it, and remove it by hand"));
         tally.note(Kind::Failed);
@@ -132,21 +133,6 @@ fn sweep(session: &Session, wish: &Wish, report: &mut Report, tally: &mut Tally)
         session.detail(&format!("swept {swept} leftovers of killed commands"));
     }
     Ok(())
-}
-
-/// Named instances, or with `--all` folders, that belong to no record.
-fn strays(session: &Session, wish: &Wish, records: &[Record]) -> Result<Vec<String>> {
-    let known = |name: &String| records.iter().any(|record| record.instance() == name);
-    let workspaces = session.loaded.workspaces(&session.environment)?;
-    let mut names: Vec<String> = wish.instances.clone();
-    if wish.all
-        && let Ok(entries) = std::fs::read_dir(&workspaces)
-    {
-        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
-        names.extend(entries.flatten().filter_map(name).filter(|name| instances::number(name).is_some()));
-    }
-    names.retain(|name| !known(name) && workspaces.join(name).symlink_metadata().is_ok());
-    Ok(names)
 }
 
 fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> Result<()> {
