@@ -328,6 +328,36 @@ fn a_failed_round_is_over_when_its_pull_request_is() {
     }
 }
 
+/// Somebody closes or merges it while the agent is at it: what it says about the record, and no second pull request.
+#[test]
+fn a_pull_request_that_is_over_before_its_round_has_no_successor() {
+    for (end, expected) in [("merged", "completed"), ("closed", "failed")] {
+        let house = opened();
+        let first = head(&house);
+        review(&house, "mia", "COMMENTED", "Rather not.", &[]);
+        house.shell("cq-pr --sync | cq-spawn --wait | cq-gate").run().good();
+        let close = || {
+            let path = format!("/repos/acme/widgets/pulls/{PULL}");
+            house.lab.call("PATCH", &path, &json!({"state": "closed"}));
+        };
+        if end == "merged" {
+            house.lab.merge(PULL);
+        } else {
+            close();
+        }
+        let why = format!("issue #1: pull request #{PULL} was {end} meanwhile; nothing is pushed");
+        let record = house.cq("pr").args(["1"]).run().ends(0, &why).record();
+        assert_eq!((&record["status"], &record["pull_request"]["state"]), (&json!(expected), &json!(end)));
+        assert_eq!((pull(&house)["number"].as_u64(), head(&house)), (Some(PULL), first));
+        if end == "closed" {
+            // An operator who wants more of it, knowing that it is closed, gets a new one.
+            house.cq("claim").args(["--retry", "1"]).run().good();
+            house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").run().ends(0, "a new one is opened");
+            assert_eq!((house.status(1).as_str(), house.lab.pulls().len()), ("pr-ready", 2));
+        }
+    }
+}
+
 /// What a pull request says was checked is what is there, and nobody's words are written over.
 #[test]
 fn the_text_of_a_pull_request_keeps_up_unless_somebody_wrote_in_it() {
