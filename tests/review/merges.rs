@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::House;
-use crate::place::{PULL, base, check, head, opened, push_by_hand, review, rules};
+use crate::place::{PULL, base, check, head, job, opened, push_by_hand, review, rules};
 
 /// A house with a pull request, where merging is on.
 fn willing() -> House {
@@ -110,6 +110,28 @@ fn nothing_is_merged_with_checks_that_are_red_missing_or_at_work() {
     not_merged(&house, 0, "1 of 2 people have approved");
     assert!(merges(&house).is_empty());
     rules(&house, &json!({"required": ["tests", "build"]}));
+    assert_eq!(house.cq("pr").args(["--merge"]).run().quietly().record()["status"], "completed");
+}
+
+/// A job of another workflow may have the same name, and be green, and later.
+#[test]
+fn nothing_is_merged_because_a_namesake_is_green() {
+    let house = willing();
+    review(&house, "mia", "APPROVED", "", &[]);
+    let end = head(&house);
+    job(&house, &end, ("tests", "build"), "failure");
+    job(&house, &end, ("docs", "build"), "success");
+    not_merged(&house, 0, "issue #1: not merged: CI is red: build");
+    // Nor is it excused by one at the base.
+    job(&house, &base(&house), ("docs", "build"), "failure");
+    let sent = house.cq("pr").args(["--sync", "--dry-run"]).run().good();
+    assert!(
+        sent.stderr.contains("would send the agent of issue #1 back: CI is red: build"),
+        "{}",
+        sent.stderr
+    );
+    job(&house, &base(&house), ("docs", "build"), "success");
+    job(&house, &end, ("tests", "build"), "success");
     assert_eq!(house.cq("pr").args(["--merge"]).run().quietly().record()["status"], "completed");
 }
 

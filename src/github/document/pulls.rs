@@ -16,7 +16,9 @@ macro_rules! rollup {
           pageInfo { hasNextPage }
           nodes {
             __typename
-            ... on CheckRun { id name status conclusion startedAt completedAt",
+            ... on CheckRun {
+              id name status conclusion startedAt completedAt
+              checkSuite { app { slug } workflowRun { event workflow { name } } }",
             $more,
             " }
             ... on StatusContext { id context state description createdAt",

@@ -1,4 +1,4 @@
-use super::super::checks::{CheckSeen, Light};
+use super::super::checks::{CheckSeen, Light, Source};
 use super::super::review::Place;
 use super::super::trust::Actor;
 use super::*;
@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 fn checks(lights: &[(&str, Light)], required: &[&str]) -> Checks {
     let one = |(name, light): &(&str, Light)| CheckSeen {
         name: (*name).to_owned(),
+        source: Source::default(),
         light: *light,
         required: false,
         at: None,
