@@ -43,10 +43,11 @@ query Progress($owner: String!, $name: String!, $number: Int!) {
       autoMergeRequest { enabledAt }
       mergeCommit { oid }
       author { __typename login }
-      reviews(last: 100) { nodes { ",
+      reviews(last: 100) { pageInfo { hasPreviousPage } nodes { ",
     words!(),
     " state submittedAt commit { oid } } }
       reviewThreads(last: 100) {
+        pageInfo { hasPreviousPage }
         nodes {
           isResolved path line
           comments(first: 100) { nodes { ",

@@ -121,6 +121,7 @@ fn judge(session: &Session, client: &Client, record: &Record, now: &Progress) ->
         remarks: &remarks,
         approvals_wanted: now.approvals_wanted,
         ways: now.ways,
+        unread: now.unread,
     };
     Ok(merge::decide(&candidate, session.loaded.config.merge.terms()))
 }

@@ -44,6 +44,7 @@ struct Setting {
     blocked: bool,
     approvals_wanted: u32,
     ways: Ways,
+    unread: bool,
 }
 
 fn setting() -> Setting {
@@ -57,6 +58,7 @@ fn setting() -> Setting {
         blocked: false,
         approvals_wanted: 0,
         ways: Ways::default(),
+        unread: false,
     }
 }
 
@@ -74,6 +76,7 @@ impl Setting {
             remarks: &remarks,
             approvals_wanted: self.approvals_wanted,
             ways: self.ways,
+            unread: self.unread,
         };
         match decide(&candidate, self.terms) {
             Next::Merge => "merge".to_owned(),
@@ -95,6 +98,11 @@ fn everything_has_to_hold() {
     let cases: Vec<(&str, Change<'_>, &str)> = vec![
         ("all holds", &|_| {}, "merge"),
         ("nobody", &|s| s.remarks.clear(), "0 of 1 people have approved head"),
+        (
+            "too much said",
+            &|s| s.unread = true,
+            "it has more than 100 reviews or threads, and the oldest are not read",
+        ),
         (
             "of an older commit",
             &|s| s.remarks = vec![review("mia", Vote::Approved, "old")],
