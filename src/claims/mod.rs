@@ -80,6 +80,9 @@ pub trait Claims {
             if let Some(claim) = &mut record.claim {
                 claim.attempt = 1;
             }
+            if let Some(rounds) = &mut record.rounds {
+                rounds.attempts_before = 0;
+            }
             Ok(())
         })
     }
@@ -146,7 +149,29 @@ pub fn branch_name(number: u64, at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::branch_name;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::record::{Issue, Rounds, Status};
+
+    /// Not those of earlier rounds on top of them.
+    #[test]
+    fn a_retry_has_all_its_attempts_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::Fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        let local = Local::new(State::at(folder.path().join(".cq"), clock, "cq-claim"), 10);
+        let terms = Terms { capacity: 1, workspaces: folder.path().join("w"), ..Terms::default() };
+        local.claim(Record::new("o/r", 1, Issue::default()), &terms).unwrap();
+        let state = State::at(folder.path().join(".cq"), clock, "cq-gate");
+        let failed = |record: &mut Record| {
+            record.status = Some(Status::Failed);
+            record.rounds = Some(Rounds { review: 1, attempts_before: 4, ..Rounds::default() });
+            Ok(())
+        };
+        state.update(1, failed).unwrap();
+        let record = local.retry(1, &terms).unwrap();
+        assert_eq!((record.claimed().unwrap().attempt, record.attempts_in_all(3)), (1, 3));
+        assert_eq!(record.rounds.unwrap().review, 1, "rounds stay bounded");
+    }
 
     #[test]
     fn branches_are_named_as_the_design_document_says() {

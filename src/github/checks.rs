@@ -6,7 +6,7 @@ use super::details::data;
 use super::{Client, Refusal, document};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::record::checks::{CheckSeen, Checks, Light};
+use crate::record::checks::{CheckSeen, Checks, Light, Source};
 
 /// The most of a job's log that is kept while it is read: its end.
 const LOG_BYTES: usize = 256 << 10;
@@ -26,12 +26,12 @@ pub(super) fn hidden(answer: &Value) -> Option<String> {
     found.next().map(|error| error["message"].as_str().unwrap_or("GitHub does not say why").to_owned())
 }
 
-/// What a commit's rollup holds: the newest of each name, as GitHub itself counts.
+/// What a commit's rollup holds: the newest of each name, as GitHub itself counts, for each of those who ran one.
 pub(super) fn of(rollup: &Value, required: Vec<String>, hidden: Option<String>) -> Checks {
     let contexts = &rollup["contexts"];
     let mut seen: Vec<CheckSeen> = Vec::new();
     for check in contexts["nodes"].as_array().into_iter().flatten().filter_map(check) {
-        match seen.iter_mut().find(|other| other.name == check.name) {
+        match seen.iter_mut().find(|other| (&other.name, &other.source) == (&check.name, &check.source)) {
             Some(other) if other.at <= check.at => *other = check,
             Some(_) => {}
             None => seen.push(check),
@@ -52,6 +52,7 @@ fn check(node: &Value) -> Option<CheckSeen> {
         };
         return Some(CheckSeen {
             name: node["context"].as_str()?.to_owned(),
+            source: Source::default(),
             light,
             required,
             at: moment(&node["createdAt"]),
@@ -66,6 +67,7 @@ fn check(node: &Value) -> Option<CheckSeen> {
     };
     Some(CheckSeen {
         name: node["name"].as_str()?.to_owned(),
+        source: source(&node["checkSuite"]),
         light,
         required,
         // One that runs again has begun, and not ended.
@@ -73,6 +75,16 @@ fn check(node: &Value) -> Option<CheckSeen> {
         run: node["id"].as_str().map(str::to_owned),
         said: String::new(),
     })
+}
+
+fn source(suite: &Value) -> Source {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let run = &suite["workflowRun"];
+    Source {
+        app: text(&suite["app"]["slug"]),
+        workflow: text(&run["workflow"]["name"]),
+        event: text(&run["event"]),
+    }
 }
 
 /// What a red check says: the end of its job's log, else its own summary and annotations. Untrusted text: it is what
@@ -134,6 +146,7 @@ fn told(node: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::checks::Verdict;
 
     #[test]
     fn the_newest_of_a_name_counts() {
@@ -158,6 +171,33 @@ mod tests {
         assert_eq!(lights, expected);
         assert!(checks.seen[3].required && checks.seen[3].said == "boom");
         assert_eq!(of(&Value::Null, vec![], None), Checks::default());
+    }
+
+    /// Jobs of several workflows, events and apps share names: a green one hides no red one.
+    #[test]
+    fn a_namesake_hides_nothing() {
+        let run = |app: &str, workflow: Option<(&str, &str)>, conclusion: &str, hour: u32| {
+            let ran = workflow.map(|(name, event)| json!({"event": event, "workflow": {"name": name}}));
+            json!({"__typename": "CheckRun", "id": "C", "name": "test", "status": "COMPLETED",
+                "conclusion": conclusion, "startedAt": null, "completedAt": format!("2026-01-01T0{hour}:00:00Z"),
+                "isRequired": false, "checkSuite": {"app": {"slug": app}, "workflowRun": ran}})
+        };
+        let ci = |event, conclusion, hour| run(ACTIONS, Some(("ci", event)), conclusion, hour);
+        let red = ci("pull_request", "FAILURE", 1);
+        let cases = [
+            (ci("pull_request", "SUCCESS", 2), 1, Verdict::Passed),
+            (ci("pull_request", "SUCCESS", 0), 1, Verdict::Failed),
+            (ci("push", "SUCCESS", 2), 2, Verdict::Failed),
+            (run(ACTIONS, Some(("docs", "pull_request")), "SUCCESS", 2), 2, Verdict::Failed),
+            (run("other-ci", None, "SUCCESS", 2), 2, Verdict::Failed),
+        ];
+        for (other, count, verdict) in cases {
+            let nodes = json!({"contexts": {"nodes": [red, other]}});
+            for required in [vec![], vec!["test".to_owned()]] {
+                let checks = of(&nodes, required, None);
+                assert_eq!((checks.seen.len(), checks.verdict()), (count, verdict), "{nodes}");
+            }
+        }
     }
 
     #[test]

@@ -91,13 +91,21 @@ pub fn look(client: &Client, repo: &str, number: u64) -> Result<Found> {
     found(&client.get_fresh(&client.address(&format!("repos/{repo}/pulls/{number}"), &[])?)?.body)
 }
 
-/// The newest pull request whose text has a marker, of the last hundred. Never from the cache.
+/// The newest pull request whose text has a marker, of the last hundred. Never from the cache. Anybody can write a
+/// marker: it has to come from a branch of the repository itself, where only those push who may, and was not turned down.
 pub fn marked(client: &Client, repo: &str, marker: &str) -> Result<Option<PullRequest>> {
     let query = [("state", "all"), ("sort", "created"), ("direction", "desc"), ("per_page", "100")];
     let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
     let mut list = answer.body.as_array().into_iter().flatten();
-    let found = list.find(|pull| pull["body"].as_str().is_some_and(|body| body.contains(marker)));
-    found.map(from_json).transpose()
+    list.find(|pull| has_marker(pull, marker)).map(from_json).transpose()
+}
+
+/// The repository is compared with that of the base, not with `repo`, which may be its name of yesterday.
+fn has_marker(pull: &Value, marker: &str) -> bool {
+    let repository = |end: &str| pull[end]["repo"]["full_name"].as_str();
+    pull["body"].as_str().is_some_and(|body| body.contains(marker))
+        && repository("head").is_some_and(|head| repository("base") == Some(head))
+        && (pull["state"] == "open" || pull["merged_at"].is_string())
 }
 
 /// What a pull request says. Never from the cache.
@@ -255,6 +263,26 @@ mod tests {
                 Known::Over(number) => format!("over {number}"),
             };
             assert_eq!(known, expected, "{pulls:?}");
+        }
+    }
+
+    #[test]
+    fn a_marker_counts_only_where_strangers_cannot_have_put_it() {
+        // The text, the head's repository, the state, whether it was merged.
+        let cases = [
+            ("a <!-- m -->", Some("o/r"), "open", false, true),
+            ("a <!-- m -->", Some("o/r"), "closed", true, true),
+            ("a <!-- m -->", Some("o/r"), "closed", false, false),
+            ("a <!-- m -->", Some("eve/r"), "open", false, false),
+            ("a <!-- m -->", None, "open", false, false),
+            ("a", Some("o/r"), "open", false, false),
+        ];
+        for (body, head, state, merged, expected) in cases {
+            let pull = json!({"body": body, "state": state,
+                "merged_at": merged.then_some("2026-01-01T00:00:00Z"),
+                "head": {"repo": head.map(|name| json!({"full_name": name}))},
+                "base": {"repo": {"full_name": "o/r"}}});
+            assert_eq!(has_marker(&pull, "<!-- m -->"), expected, "{pull}");
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Progress {
     pub approvals_wanted: u32,
     /// Everything that was said, by whomever.
     pub remarks: Vec<Remark>,
+    /// Whether there are reviews or threads before those that were read.
+    pub unread: bool,
     /// What the repository has besides a plain merge.
     pub ways: Ways,
     /// The commit by which it was merged.
@@ -109,6 +111,7 @@ fn read(pull: &Value, auto_allowed: bool, hidden: Option<String>) -> Option<Prog
             .try_into()
             .unwrap_or(u32::MAX),
         remarks: remarks(pull),
+        unread: is_unread(pull),
         ways: Ways {
             auto: way(auto_allowed, pull["autoMergeRequest"].is_object()),
             queue: way(pull["isMergeQueueEnabled"] == true, pull["isInMergeQueue"] == true),
@@ -127,6 +130,11 @@ fn way(is_there: bool, is_taken: bool) -> Way {
 
 fn nodes(connection: &Value) -> impl Iterator<Item = &Value> {
     connection["nodes"].as_array().into_iter().flatten()
+}
+
+fn is_unread(pull: &Value) -> bool {
+    let lists = [&pull["reviews"], &pull["reviewThreads"]];
+    lists.iter().any(|list| list["pageInfo"]["hasPreviousPage"] == true)
 }
 
 fn remarks(pull: &Value) -> Vec<Remark> {
@@ -218,5 +226,19 @@ pub fn answer_once(
     match client.create(&url, &body, &Repeat::Unless(&there)) {
         Err(error) if error.cause::<Refusal>().is_some_and(|refusal| refusal.status == 404) => Ok(()),
         answered => answered.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_read_is_noticed() {
+        let list = |before: bool| json!({"pageInfo": {"hasPreviousPage": before}, "nodes": []});
+        for (reviews, threads) in [(false, false), (true, false), (false, true)] {
+            let pull = json!({"reviews": list(reviews), "reviewThreads": list(threads)});
+            assert_eq!(is_unread(&pull), reviews || threads, "{pull}");
+        }
     }
 }

@@ -98,6 +98,10 @@ struct NewCheck {
     summary: Option<String>,
     /// What its job printed: it is one of GitHub's own CI.
     log: Option<String>,
+    /// The workflow that its job belongs to: another's job may have the same name.
+    workflow: Option<String>,
+    /// What started that; `pull_request` where it is absent.
+    event: Option<String>,
 }
 
 fn default_check() -> String {
@@ -113,10 +117,11 @@ fn check(lab: &Lab, new: NewCheck) -> Answer {
     let (at, mut store) = (lab.now(), lab.store());
     let id = store.next_id();
     let checks = &mut named(&mut store, &new.repository)?.checks;
-    checks.retain(|check| check.sha != new.sha || !same(&check.name, &new.name));
-    let status = if new.conclusion.is_some() { "completed" } else { "in_progress" }.to_owned();
-    let NewCheck { sha, name, conclusion, summary, log, .. } = new;
-    checks.push(CheckRun { id, sha, name, status, conclusion, summary, log, at });
+    let NewCheck { sha, name, conclusion, summary, log, workflow, event, .. } = new;
+    let workflow = workflow.map(|name| (name, event.unwrap_or_else(|| "pull_request".to_owned())));
+    checks.retain(|one| one.sha != sha || one.workflow != workflow || !same(&one.name, &name));
+    let status = if conclusion.is_some() { "completed" } else { "in_progress" }.to_owned();
+    checks.push(CheckRun { id, sha, name, status, conclusion, summary, log, workflow, at });
     no_content()
 }
 

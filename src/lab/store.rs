@@ -306,6 +306,8 @@ pub(super) struct CheckRun {
     /// What its job printed, where it is one of GitHub's own CI.
     #[serde(skip)]
     pub log: Option<String>,
+    /// The workflow that its job belongs to, and what started that.
+    pub workflow: Option<(String, String)>,
     pub at: Timestamp,
 }
 

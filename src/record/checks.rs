@@ -23,6 +23,8 @@ pub enum Light {
 pub struct CheckSeen {
     /// Its name: a status's context.
     pub name: String,
+    /// Who ran it: others may have checks of the same name.
+    pub source: Source,
     /// How it stands.
     pub light: Light,
     /// Whether the base's protection wants it green.
@@ -35,10 +37,29 @@ pub struct CheckSeen {
     pub said: String,
 }
 
+/// Who ran a check; nothing is known of a status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The short name of the app.
+    pub app: Option<String>,
+    /// The name of the workflow, where it is one of GitHub's own CI.
+    pub workflow: Option<String>,
+    /// What started that: `push`, `pull_request`…
+    pub event: Option<String>,
+}
+
+impl CheckSeen {
+    /// Whether another is the same check, looked at elsewhere: a base is pushed to, whatever starts it at a change.
+    fn is_same(&self, other: &Self) -> bool {
+        let of = |one: &Self| (one.name.clone(), one.source.app.clone(), one.source.workflow.clone());
+        of(self) == of(other)
+    }
+}
+
 /// Everything that was seen at one commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checks {
-    /// The newest of each name.
+    /// The newest of each name and source.
     pub seen: Vec<CheckSeen>,
     /// Names that the base's protection wants, reported or not.
     pub required: Vec<String>,
@@ -125,7 +146,7 @@ impl Checks {
     /// The red ones that are not red at the base as well: what the change itself has broken.
     pub fn to_blame<'a>(&'a self, base: &Checks) -> (Vec<&'a CheckSeen>, Vec<&'a str>) {
         let excused = |check: &&CheckSeen| {
-            base.seen.iter().any(|other| other.name == check.name && other.light == Light::Red)
+            base.seen.iter().any(|other| other.is_same(check) && other.light == Light::Red)
         };
         let (excused, blamed): (Vec<_>, Vec<_>) = self.red().into_iter().partition(excused);
         (blamed, excused.into_iter().map(|check| check.name.as_str()).collect())
@@ -136,7 +157,7 @@ impl Checks {
 mod tests {
     use super::*;
 
-    /// `name:light`, with `!` where it is required.
+    /// `name:light`, or `workflow/name:light`, with `!` where it is required.
     fn checks(text: &str, required: &[&str]) -> Checks {
         let one = |word: &str| {
             let (name, light) = word.trim_end_matches('!').split_once(':').unwrap();
@@ -146,8 +167,10 @@ mod tests {
                 _ => Light::Amber,
             };
             let at = Some(Timestamp::UNIX_EPOCH);
+            let (workflow, name) = name.split_once('/').map_or((None, name), |(of, name)| (Some(of), name));
             CheckSeen {
                 name: name.into(),
+                source: Source { workflow: workflow.map(str::to_owned), ..Source::default() },
                 light,
                 required: word.ends_with('!'),
                 at,
@@ -207,5 +230,21 @@ mod tests {
             assert_eq!(found.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), blamed, "{base}");
             assert_eq!(others, excused, "{base}");
         }
+    }
+
+    #[test]
+    fn a_namesake_neither_excuses_nor_hides() {
+        let head = checks("ci/t:red", &[]);
+        for (base, blamed) in [("ci/t:red", 0), ("docs/t:red", 1), ("t:red", 1), ("docs/t:red ci/t:red", 0)] {
+            assert_eq!(head.to_blame(&checks(base, &[])).0.len(), blamed, "{base}");
+        }
+        // It is started by another event at the base.
+        let at = |event: &str| {
+            let mut one = checks("ci/t:red", &[]);
+            one.seen[0].source.event = Some(event.to_owned());
+            one
+        };
+        assert!(at("pull_request").to_blame(&at("push")).0.is_empty());
+        assert_eq!(checks("ci/t:red docs/t:green", &["t"]).verdict(), Verdict::Failed);
     }
 }

@@ -17,8 +17,8 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(InProgress), Testing)
         | (Some(Testing), PrReady)
         | (Some(PrReady), Completed)
-        // merged by a person although its last round had failed
-        | (Some(Failed), Completed)
+        // merged by a person although its last round had failed, or while it was under way
+        | (Some(Failed | Testing), Completed)
         // a person let through what was withheld
         | (Some(Failed), PrReady)
         // another attempt: a retryable end, a red check, a change request; the operator's --retry and --revert
@@ -60,7 +60,7 @@ mod tests {
             (None, "x....."),
             (Some(Status::Queued), ".x...x"),
             (Some(Status::InProgress), "x.x..x"),
-            (Some(Status::Testing), "x..x.x"),
+            (Some(Status::Testing), "x..xxx"),
             (Some(Status::PrReady), "x...xx"),
             (Some(Status::Completed), "x....."),
             (Some(Status::Failed), "x..xx."),

@@ -27,6 +27,8 @@ pub struct Candidate<'a> {
     pub approvals_wanted: u32,
     /// What the repository has besides a plain merge.
     pub ways: Ways,
+    /// Whether more was said than was read.
+    pub unread: bool,
 }
 
 /// What a repository has besides a plain merge, and how far a pull request is on it.
@@ -89,6 +91,9 @@ pub fn halted(base: &str, checks: &Checks) -> Option<String> {
 pub fn decide(one: &Candidate<'_>, terms: Terms) -> Next {
     let Ways { auto, queue } = one.ways;
     let mut not = people(one, terms);
+    if one.unread {
+        not.push("it has more than 100 reviews or threads, and the oldest are not read".to_owned());
+    }
     if one.draft {
         not.push("it is a draft".to_owned());
     }

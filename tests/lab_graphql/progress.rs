@@ -17,7 +17,7 @@ const PROGRESS: &str = "query($number: Int!) { repository(owner: \"acme\", name:
       updatedAt state } } } }
     statusCheckRollup { id contexts(first: 100) { pageInfo { hasNextPage } nodes { __typename ... on CheckRun {
       id name status conclusion startedAt completedAt isRequired(pullRequestNumber: $number) title summary text detailsUrl
-      databaseId checkSuite { id app { slug } }
+      databaseId checkSuite { id app { slug } workflowRun { id event workflow { id name } } }
       annotations(first: 20) { nodes { path message annotationLevel title location { start { line } } } } } } } }
     baseRef { name refUpdateRule { requiredStatusCheckContexts requiredApprovingReviewCount }
       target { __typename oid ... on Commit { statusCheckRollup { contexts(first: 1) { totalCount } } } } }
@@ -29,7 +29,8 @@ fn one_query_tells_all_of_a_pull_request() {
     let lab = acme();
     lab.call("/_lab/rules", &json!({"required": ["ci"], "approvals": 2, "auto_merge": true, "queue": true}));
     for (name, conclusion) in [("ci", json!("failure")), ("lint", Value::Null)] {
-        let check = json!({"repository": "acme/widgets", "sha": "", "name": name, "conclusion": conclusion, "log": "x"});
+        let check = json!({"repository": "acme/widgets", "sha": "", "name": name, "conclusion": conclusion, "log": "x",
+            "workflow": (name == "ci").then_some("tests"), "event": (name == "ci").then_some("push")});
         lab.call("/_lab/checks", &check);
     }
     let review = json!({"repository": "acme/widgets", "number": 10, "user": "gone", "state": "CHANGES_REQUESTED",
@@ -48,6 +49,9 @@ fn one_query_tells_all_of_a_pull_request() {
     assert_eq!((&checks[0]["conclusion"], &checks[0]["isRequired"]), (&json!("FAILURE"), &json!(true)));
     assert_eq!((&checks[1]["status"], &checks[1]["isRequired"]), (&json!("IN_PROGRESS"), &json!(false)));
     assert_eq!(checks[0]["checkSuite"]["app"]["slug"], "github-actions");
+    let run = &checks[0]["checkSuite"]["workflowRun"];
+    assert_eq!((&run["event"], &run["workflow"]["name"]), (&json!("push"), &json!("tests")));
+    assert_eq!(checks[1]["checkSuite"]["workflowRun"], Value::Null);
     assert_eq!(pull["baseRef"]["refUpdateRule"]["requiredApprovingReviewCount"], 2);
 }
 

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ends;
 mod merges;
 mod place;
 mod reverts;

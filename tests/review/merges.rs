@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::House;
-use crate::place::{PULL, base, check, head, opened, push_by_hand, review, rules};
+use crate::place::{PULL, base, check, head, job, opened, push_by_hand, review, rules};
+use crate::support::wait;
 
 /// A house with a pull request, where merging is on.
 fn willing() -> House {
@@ -111,6 +112,65 @@ fn nothing_is_merged_with_checks_that_are_red_missing_or_at_work() {
     assert!(merges(&house).is_empty());
     rules(&house, &json!({"required": ["tests", "build"]}));
     assert_eq!(house.cq("pr").args(["--merge"]).run().quietly().record()["status"], "completed");
+}
+
+/// A job of another workflow may have the same name, and be green, and later.
+#[test]
+fn nothing_is_merged_because_a_namesake_is_green() {
+    let house = willing();
+    review(&house, "mia", "APPROVED", "", &[]);
+    let end = head(&house);
+    job(&house, &end, ("tests", "build"), "failure");
+    job(&house, &end, ("docs", "build"), "success");
+    not_merged(&house, 0, "issue #1: not merged: CI is red: build");
+    // Nor is it excused by one at the base.
+    job(&house, &base(&house), ("docs", "build"), "failure");
+    let sent = house.cq("pr").args(["--sync", "--dry-run"]).run().good();
+    assert!(
+        sent.stderr.contains("would send the agent of issue #1 back: CI is red: build"),
+        "{}",
+        sent.stderr
+    );
+    job(&house, &base(&house), ("docs", "build"), "success");
+    job(&house, &end, ("tests", "build"), "success");
+    assert_eq!(house.cq("pr").args(["--merge"]).run().quietly().record()["status"], "completed");
+}
+
+/// Somebody works on one instance, which is no reason to leave the others.
+#[test]
+fn a_busy_instance_keeps_no_other_from_its_merge() {
+    let house = ready();
+    house.shell("cq-claim 2 | cq-spawn --wait | cq-gate | cq-pr").run().good();
+    let review =
+        json!({"repository": "acme/widgets", "number": 5, "user": "mia", "state": "APPROVED", "body": ""});
+    house.lab.call("POST", "/_lab/reviews", &review);
+    let end = house.lab.pulls()[1]["head"]["sha"].as_str().unwrap().to_owned();
+    check(&house, &end, "tests", Some("success"), None);
+    let lock = house.state_dir().join("instances/claude-instance-1.lock");
+    let held = std::fs::File::options().read(true).write(true).open(lock).unwrap();
+    held.lock().unwrap();
+    let ran = house.cq("pr").args(["--merge"]).run().ends(75, "claude-instance-1 is being worked on by");
+    assert_eq!((&ran.record()["number"], &ran.record()["status"]), (&json!(2), &json!("completed")));
+    assert_eq!(house.status(1), "pr-ready");
+}
+
+/// The agent was sent back between the look and the merge.
+#[test]
+fn nothing_is_merged_that_went_back_to_its_agent_meanwhile() {
+    let house = ready();
+    // What comes after the look.
+    let path = "/repos/*/*/collaborators/*/permission";
+    house.lab.break_with(&json!([{"method": "GET", "path": path, "pass": true, "delay_ms": 2000}]));
+    let mut merging = house.cq("pr").args(["--merge"]).start();
+    wait::until("the look", || {
+        house.lab.state()["requests"].to_string().contains("query Progress").then_some(())
+    });
+    let mut record = house.record(1);
+    record["status"] = json!("queued");
+    std::fs::write(house.state_dir().join("records/1.json"), record.to_string()).unwrap();
+    assert_eq!(merging.wait().unwrap().code(), Some(0));
+    assert_eq!(house.status(1), "queued");
+    assert!(merges(&house).is_empty());
 }
 
 /// Between the approval and the merge, and between the look and the merge.

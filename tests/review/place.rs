@@ -93,6 +93,13 @@ pub(crate) fn check(house: &House, sha: &str, name: &str, conclusion: Option<&st
     house.lab.call("POST", "/_lab/checks", &check);
 }
 
+/// A job of GitHub's own CI, of a workflow, says something of a commit.
+pub(crate) fn job(house: &House, sha: &str, (workflow, name): (&str, &str), conclusion: &str) {
+    let check = json!({"repository": "acme/widgets", "sha": sha, "name": name, "conclusion": conclusion,
+        "workflow": workflow, "summary": "a job"});
+    house.lab.call("POST", "/_lab/checks", &check);
+}
+
 /// What the base's protection and the repository's settings say.
 pub(crate) fn rules(house: &House, rules: &Value) {
     house.lab.call("POST", "/_lab/rules", rules);

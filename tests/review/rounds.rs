@@ -301,56 +301,6 @@ fn a_conflict_is_the_agents_to_resolve_with_the_base_at_hand() {
     assert_eq!(house.record(1)["rounds"]["review"], 1);
 }
 
-/// An agent that came to nothing in a later round leaves a pull request that people may merge all the same.
-#[test]
-fn a_failed_round_is_over_when_its_pull_request_is() {
-    for (end, expected) in [("merged", "completed"), ("closed", "failed")] {
-        let house = opened();
-        fs::write(house.place("script.json"), json!({"default": [{"exit": 1}]}).to_string()).unwrap();
-        house.configure(|config| config["queue"]["retryAttempts"] = json!(1));
-        review(&house, "mia", "CHANGES_REQUESTED", "In vain.", &[]);
-        house.shell("cq-pr --sync | cq-spawn --wait").run().good();
-        assert_eq!(house.status(1), "failed");
-        assert_eq!(house.cq("pr").args(["--sync"]).run().quietly().records(), Vec::<Value>::new());
-        if end == "merged" {
-            house.lab.merge(PULL);
-        } else {
-            house.lab.call(
-                "PATCH",
-                &format!("/repos/acme/widgets/pulls/{PULL}"),
-                &json!({"state": "closed"}),
-            );
-        }
-        let told = house.cq("pr").args(["--sync"]).run().quietly().records().len();
-        let record = house.record(1);
-        assert_eq!((told, &record["status"]), (usize::from(end == "merged"), &json!(expected)));
-        assert_eq!(record["pull_request"]["state"], end);
-    }
-}
-
-/// A round came to nothing and its workspace went with the cleanup: tried again, the agent goes on from what people look
-/// at, and nothing of that is replaced.
-#[test]
-fn a_failed_round_is_tried_again_from_the_end_of_its_pull_request() {
-    let (house, later) = (opened(), "2031-01-01T00:00:00Z");
-    let script = fs::read(house.place("script.json")).unwrap();
-    fs::write(house.place("script.json"), json!({"default": [{"exit": 1}]}).to_string()).unwrap();
-    house.configure(|config| config["queue"]["retryAttempts"] = json!(1));
-    review(&house, "mia", "CHANGES_REQUESTED", "In vain.", &[]);
-    house.shell("cq-pr --sync | cq-spawn --wait").run().good();
-    assert_eq!(house.status(1), "failed");
-    let (seen, branch) = (head(&house), house.record(1)["claim"]["branch"].as_str().unwrap().to_owned());
-    let removed = house.cq("cleanup").at(later).run().quietly().record();
-    assert!(removed.get("branch").is_none() && removed.get("remote_branch").is_none(), "{removed:#}");
-    assert!(house.workspace(1).symlink_metadata().is_err());
-    assert_eq!(house.git(&["rev-parse", &branch]), seen);
-    fs::write(house.place("script.json"), script).unwrap();
-    house.shell("cq-claim --retry 1 | cq-spawn --wait | cq-gate | cq-pr").at(later).run().good();
-    assert_eq!(house.status(1), "pr-ready");
-    assert_ne!(head(&house), seen);
-    house.git(&["merge-base", "--is-ancestor", &seen, &head(&house)]);
-}
-
 /// What a pull request says was checked is what is there, and nobody's words are written over.
 #[test]
 fn the_text_of_a_pull_request_keeps_up_unless_somebody_wrote_in_it() {

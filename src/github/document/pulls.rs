@@ -16,7 +16,9 @@ macro_rules! rollup {
           pageInfo { hasNextPage }
           nodes {
             __typename
-            ... on CheckRun { id name status conclusion startedAt completedAt",
+            ... on CheckRun {
+              id name status conclusion startedAt completedAt
+              checkSuite { app { slug } workflowRun { event workflow { name } } }",
             $more,
             " }
             ... on StatusContext { id context state description createdAt",
@@ -41,10 +43,11 @@ query Progress($owner: String!, $name: String!, $number: Int!) {
       autoMergeRequest { enabledAt }
       mergeCommit { oid }
       author { __typename login }
-      reviews(last: 100) { nodes { ",
+      reviews(last: 100) { pageInfo { hasPreviousPage } nodes { ",
     words!(),
     " state submittedAt commit { oid } } }
       reviewThreads(last: 100) {
+        pageInfo { hasPreviousPage }
         nodes {
           isResolved path line
           comments(first: 100) { nodes { ",

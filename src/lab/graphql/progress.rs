@@ -7,7 +7,7 @@ use crate::lab::progress::{LineComment, Thread};
 use crate::lab::store::{CheckRun, Issue, Pull, Repository, Review, State};
 
 /// The kinds of what is drawn here.
-const KINDS: [&str; 25] = [
+const KINDS: [&str; 27] = [
     "App",
     "AutoMergeRequest",
     "CheckAnnotation",
@@ -33,6 +33,8 @@ const KINDS: [&str; 25] = [
     "StatusCheckRollup",
     "StatusCheckRollupContextConnection",
     "PageInfo",
+    "Workflow",
+    "WorkflowRun",
 ];
 
 /// What a drawn thing says that it is.
@@ -144,10 +146,15 @@ impl<'a> World<'a> {
             "contexts": connection("StatusCheckRollupContextConnection", &runs)})
     }
 
-    /// A check run. One with a log is a job of GitHub's own CI.
+    /// A check run. One with a log or a workflow is a job of GitHub's own CI.
     pub(super) fn check(&self, repository: &Repository, check: &CheckRun) -> Value {
         let done = check.conclusion.is_some();
-        let app = if check.log.is_some() { "github-actions" } else { "some-ci" };
+        let is_job = check.log.is_some() || check.workflow.is_some();
+        let app = if is_job { "github-actions" } else { "some-ci" };
+        let workflow = check.workflow.as_ref().map(|(name, event)| {
+            json!({"__typename": "WorkflowRun", "id": format!("WFR_{}", check.id), "event": event,
+                "workflow": {"__typename": "Workflow", "id": format!("W_{name}"), "name": name}})
+        });
         let details = format!("{}/{}/actions/runs/1/job/{}", self.lab.base, repository.full_name(), check.id);
         let annotations = [json!({
             "__typename": "CheckAnnotation", "annotationLevel": "FAILURE", "message": "it is wrong here",
@@ -164,7 +171,7 @@ impl<'a> World<'a> {
             "databaseId": i32::try_from(check.id).ok(), "title": check.name, "summary": check.summary, "text": null,
             "isRequired": repository.rules.required.contains(&check.name),
             "checkSuite": {"__typename": "CheckSuite", "id": format!("CS_{}", check.id),
-                "app": {"__typename": "App", "id": format!("A_{app}"), "slug": app}},
+                "app": {"__typename": "App", "id": format!("A_{app}"), "slug": app}, "workflowRun": workflow},
             "annotations": connection("CheckAnnotationConnection", &annotations[..usize::from(failed)]),
         })
     }

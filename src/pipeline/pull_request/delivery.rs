@@ -9,7 +9,7 @@ use crate::github::pulls::{self, Found, Known, Obstacle, Proposal};
 use crate::github::reviewers::{self, Asked};
 use crate::github::{Client, Refusal, assignees, comments, labels};
 use crate::record::eligibility::same;
-use crate::record::{Delivery, DeliveryStep, Extra, Outcome, Record, Status};
+use crate::record::{Delivery, DeliveryStep, Extra, Outcome, PullRequest, Record, Status};
 use crate::session::Session;
 use crate::state::events::Event;
 
@@ -29,10 +29,18 @@ impl Delivering<'_> {
     pub(super) fn run(&self, record: Record) -> Result<super::Delivered> {
         let begun = record.delivery.as_ref();
         let begun = begun.filter(|one| one.branch == self.proposal.head && one.sha == self.head);
-        let known = record.pull_request.as_ref().map(|pull| pull.number);
+        let known = record.pull_request.as_ref();
+        // Whether to give it up for lost is decided before anything is pushed.
+        let open = known.filter(|pull| pull.state == "open");
+        let open = open.map(|pull| pulls::look(&self.client, &record.repo, pull.number)).transpose()?;
+        if let Some(found) = open.as_ref().filter(|found| self.is_over(&found.pull_request)) {
+            return Ok((self.end(&record, &found.pull_request)?, None));
+        }
+        let known = known.map(|pull| pull.number);
         let (record, found) = match (begun.map(|one| one.step), known) {
             (Some(DeliveryStep::Dress), Some(number)) => {
-                let found = pulls::look(&self.client, &record.repo, number)?;
+                let look = || pulls::look(&self.client, &record.repo, number);
+                let found = open.map_or_else(look, Ok)?;
                 (record, found)
             }
             (Some(DeliveryStep::Open), _) => self.open(&record)?,
@@ -42,6 +50,30 @@ impl Delivering<'_> {
         body::refresh(self.session, &self.client, &record, &self.proposal.body)?;
         let record = answers::give(self.session, &self.client, &record, &self.head)?;
         Ok((self.finish(&record, &found)?, refused))
+    }
+
+    /// Whether people, or a queue, are done with a pull request without this commit.
+    fn is_over(&self, pull: &PullRequest) -> bool {
+        pull.state == "closed" || (pull.state == "merged" && pull.head_sha != self.head)
+    }
+
+    /// A pull request was open when the agent was sent back, and is over: nobody has asked for a second one.
+    fn end(&self, record: &Record, pull: &PullRequest) -> Result<Record> {
+        let (session, state) = (self.session, pull.state.as_str());
+        let why = format!("pull request #{} was {state} meanwhile", pull.number);
+        session.note(&format!("issue #{}: {why}; nothing is pushed", record.number));
+        let to = if state == "merged" { Status::Completed } else { Status::Failed };
+        claims::update(&session.state, record.claimed()?, record.number, |record| {
+            if let Some(known) = &mut record.pull_request {
+                state.clone_into(&mut known.state);
+            }
+            // What was withheld has failed already.
+            if record.status == Some(to) {
+                record.remark(session.command, why, session.clock.now());
+                return Ok(());
+            }
+            record.transition(to, session.command, why, session.clock.now())
+        })
     }
 
     /// Writes a step down before it is begun, in the name of a claim that is still held.
@@ -130,6 +162,12 @@ impl Delivering<'_> {
             Known::This(found) => *found,
             known => {
                 if let Known::Over(over) = known {
+                    let known = record.pull_request.as_ref();
+                    if known.is_some_and(|pull| pull.number == over && pull.state == "open") {
+                        let message =
+                            format!("issue #{number}: pull request #{over} is over since this moment");
+                        return Err(Error::new(Kind::TryAgain, message).hint("run cq-pr again"));
+                    }
                     let what = format!("pull request #{over} of '{branch}' is closed and is not adopted");
                     self.session.note(&format!("issue #{number}: {what}; a new one is opened"));
                 }

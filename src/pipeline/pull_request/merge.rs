@@ -2,7 +2,7 @@
 //!
 //! `record::merge` decides; everything is read anew before each merge, and GitHub is sent the commit that was judged.
 
-use super::sync::{note_end, pushed, waiting};
+use super::sync::{note_end, pushed, waiting, waits};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::github::reviews::{self, Progress};
 use crate::github::{Client, comments, merges};
@@ -21,6 +21,8 @@ enum Done {
     Yes,
     /// The base moved: look again.
     Again,
+    /// The base is red: no other is merged either.
+    Halted(Error),
 }
 
 /// Merges what may be merged.
@@ -48,10 +50,11 @@ pub fn merge(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally>
             match one(session, &client, dry_run, &record, &mut output) {
                 Ok(Done::Again) => {}
                 Ok(Done::Yes) => return Ok(()),
-                Err(error) => {
-                    halted = error.kind == Kind::TryAgain;
+                Ok(Done::Halted(error)) => {
+                    halted = true;
                     return Err(error);
                 }
+                Err(error) => return Err(error),
             }
         }
         session.note(&format!("issue #{}: not merged: its base moves too fast", record.number));
@@ -76,8 +79,9 @@ fn one(
         return Ok(Done::Yes);
     }
     if let Some(why) = merge::halted(&now.base, &now.base_checks) {
-        return Err(Error::new(Kind::TryAgain, format!("nothing is merged: {why}"))
-            .hint("the next change would be judged by a base that is broken already; mend that first"));
+        let halted = Error::new(Kind::TryAgain, format!("nothing is merged: {why}"))
+            .hint("the next change would be judged by a base that is broken already; mend that first");
+        return Ok(Done::Halted(halted));
     }
     match judge(session, client, record, &now)? {
         Next::Not(why) => {
@@ -117,6 +121,7 @@ fn judge(session: &Session, client: &Client, record: &Record, now: &Progress) ->
         remarks: &remarks,
         approvals_wanted: now.approvals_wanted,
         ways: now.ways,
+        unread: now.unread,
     };
     Ok(merge::decide(&candidate, session.loaded.config.merge.terms()))
 }
@@ -133,7 +138,13 @@ fn act(
     let (number, repo) = (record.number, record.repo.as_str());
     let (pull, head) = (now.pull_request.number, now.pull_request.head_sha.as_str());
     let method = session.loaded.config.merge.method;
-    let _lock = session.state.hold(record.instance())?;
+    let (_lock, record) = super::super::hold(session, record)?;
+    // Looking took its time: the agent may have been sent back since.
+    if !waits(&record) || record.pull_request.as_ref().map(|known| known.number) != Some(pull) {
+        let standing = record.standing();
+        session.note(&format!("issue #{number}: not merged: it is {standing} since it was looked at"));
+        return Ok(Done::Yes);
+    }
     session.claims().renew(number, &record.claimed()?.token)?;
     let event = Event::about(&session.state, "merge", number).with("number", pull).with("sha", head);
     match next {
@@ -158,7 +169,7 @@ fn act(
                 Some(sha) => event.with("commit", sha),
                 None => event,
             })?;
-            output.record(&note_end(session, record, "merged")?)?;
+            output.record(&note_end(session, &record, "merged")?)?;
             Ok(Done::Yes)
         }
         Err(error) => match merges::meaning(&error) {

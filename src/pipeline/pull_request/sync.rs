@@ -42,7 +42,7 @@ pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> 
     Ok(tally)
 }
 
-fn waits(record: &Record) -> bool {
+pub(super) fn waits(record: &Record) -> bool {
     record.status == Some(Status::PrReady)
 }
 

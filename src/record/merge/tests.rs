@@ -1,4 +1,4 @@
-use super::super::checks::{CheckSeen, Light};
+use super::super::checks::{CheckSeen, Light, Source};
 use super::super::review::Place;
 use super::super::trust::Actor;
 use super::*;
@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 fn checks(lights: &[(&str, Light)], required: &[&str]) -> Checks {
     let one = |(name, light): &(&str, Light)| CheckSeen {
         name: (*name).to_owned(),
+        source: Source::default(),
         light: *light,
         required: false,
         at: None,
@@ -43,6 +44,7 @@ struct Setting {
     blocked: bool,
     approvals_wanted: u32,
     ways: Ways,
+    unread: bool,
 }
 
 fn setting() -> Setting {
@@ -56,6 +58,7 @@ fn setting() -> Setting {
         blocked: false,
         approvals_wanted: 0,
         ways: Ways::default(),
+        unread: false,
     }
 }
 
@@ -73,6 +76,7 @@ impl Setting {
             remarks: &remarks,
             approvals_wanted: self.approvals_wanted,
             ways: self.ways,
+            unread: self.unread,
         };
         match decide(&candidate, self.terms) {
             Next::Merge => "merge".to_owned(),
@@ -94,6 +98,11 @@ fn everything_has_to_hold() {
     let cases: Vec<(&str, Change<'_>, &str)> = vec![
         ("all holds", &|_| {}, "merge"),
         ("nobody", &|s| s.remarks.clear(), "0 of 1 people have approved head"),
+        (
+            "too much said",
+            &|s| s.unread = true,
+            "it has more than 100 reviews or threads, and the oldest are not read",
+        ),
         (
             "of an older commit",
             &|s| s.remarks = vec![review("mia", Vote::Approved, "old")],

@@ -1,4 +1,4 @@
-use super::super::checks::{CheckSeen, Light};
+use super::super::checks::{CheckSeen, Light, Source};
 use super::*;
 
 fn at(second: i64) -> Timestamp {
@@ -125,7 +125,8 @@ fn setting() -> Setting {
 
 fn red(name: &str) -> Checks {
     let (name, at) = (name.to_owned(), Some(at(0)));
-    let check = CheckSeen { name, light: Light::Red, required: false, at, run: None, said: String::new() };
+    let (source, light, said) = (Source::default(), Light::Red, String::new());
+    let check = CheckSeen { name, source, light, required: false, at, run: None, said };
     Checks { seen: vec![check], ..Checks::default() }
 }
 
