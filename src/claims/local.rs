@@ -117,21 +117,14 @@ impl Claims for Local {
         // What an earlier life of the record carried is not this claim's.
         let mut record = Record {
             status: None,
-            outcome: None,
-            run: None,
-            gates: None,
-            delivery: None,
-            pull_request: None,
-            rounds: None,
             revert: None,
-            spent_usd: None,
-            question: None,
-            feedback: Vec::new(),
             cleaned: None,
+            spent_usd: None,
+            feedback: Vec::new(),
             history: Vec::new(),
             reasons: Vec::new(),
             claim: Some(self.new_claim(wish.number, Some(content_sha256(&wish.issue)), instance, terms)),
-            ..wish
+            ..wish.without_work()
         };
         record.transition(Status::Queued, self.state.command(), "claimed", self.state.clock().now())?;
         locked.put(&record, 0)?;
@@ -214,16 +207,7 @@ impl Claims for Local {
         let text = record.claim.take().and_then(|claim| claim.content_sha256);
         let instance = Self::free_instance(&locked, terms)?;
         record.claim = Some(Claim { not_before: Some(now), ..self.new_claim(number, text, instance, terms) });
-        let record = Record {
-            outcome: None,
-            run: None,
-            gates: None,
-            delivery: None,
-            pull_request: None,
-            rounds: None,
-            question: None,
-            ..record
-        };
+        let record = record.without_work();
         locked.put(&record, known)?;
         locked.commit()?;
         Ok(record)

@@ -87,6 +87,12 @@ impl PrivateGit {
         Ok(paths.iter().map(|_| kinds.next().unwrap_or_default()).collect())
     }
 
+    /// Whether a commit has a file or a folder of this path.
+    pub fn has_at(&self, sha: &str, path: &str) -> Result<bool> {
+        let look = ["cat-file", "-e", &format!("{sha}:{path}")];
+        Ok(self.program().args(look).run(LOCAL_DEADLINE)?.success())
+    }
+
     /// The newest commit of the base branch that is known here without asking the remote; none where none is.
     pub fn known_base(&self, branch: &str) -> Result<Option<String>> {
         let fetched = self.resolve(&format!("refs/cq/base/{branch}"))?;

@@ -184,7 +184,7 @@ fn avoiding(session: &Session, terms: &Terms, record: &mut Record) -> Result<Ter
     record.named_files.clear();
     let Some(grounds) = Grounds::find(session)? else { return Ok(terms.clone()) };
     grounds.name([&mut *record])?;
-    let changed = if record.named_files.is_empty() { BTreeMap::new() } else { grounds.changed()? };
+    let changed = if record.named_files.is_empty() { BTreeMap::new() } else { grounds.changed(session)? };
     Ok(Terms { changed, ..terms.clone() })
 }
 
@@ -193,7 +193,7 @@ fn would_claim(session: &Session, record: Record) -> Result<Claimed> {
         return Ok(Claimed::Held("somebody".to_owned()));
     }
     let overlap = match Grounds::find(session)? {
-        Some(grounds) => grounds.overlap(&record, &grounds.changed()?),
+        Some(grounds) => grounds.overlap(&record, &grounds.changed(session)?),
         None => None,
     };
     Ok(overlap.map_or_else(|| Claimed::Won(Box::new(record)), Claimed::Waits))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde::Serialize;
 
-use self::departure::{Departures, Note};
+use self::departure::Departures;
 use super::rescue;
 use super::supervise::{conclude, end_processes};
 use super::workspace::{self, Paths};
@@ -24,10 +24,13 @@ use crate::state::events::Event;
 use crate::state::removal::Freed;
 use crate::state::{Change, instances, lock, owner};
 
+mod anew;
 mod branches;
 mod departure;
 mod due;
 pub mod rescues;
+
+pub(crate) use anew::make_way;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -83,8 +86,9 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
     let records = session.state.in_flight(|error| session.complain(&error))?;
     let (hours, now) = (session.loaded.config.workspace.cleanup_after_hours, session.clock.now());
+    let deletes = session.loaded.config.cleanup.delete_remote_branches;
     let due = records.iter().filter(|record| {
-        let has_work = due::owns_workspace(record, &records) || due::is_without_workspace(record);
+        let has_work = due::owns_workspace(record, &records) || due::is_without_workspace(record, deletes);
         has_work && due::is_due(record, wish, hours, now)
     });
     let done = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut report))?;
@@ -102,7 +106,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         tally.note(Kind::Failed);
     }
     if !wish.dry_run && session.state.exists() {
-        sweep(session, wish, &mut report)?;
+        sweep(session, wish, &mut report, &mut tally)?;
     }
     report.output.finish()?;
     if report.rows > 1 {
@@ -112,11 +116,16 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
 }
 
 /// What killed commands left, and the warm spares where everything goes.
-fn sweep(session: &Session, wish: &Wish, report: &mut Report) -> Result<()> {
+fn sweep(session: &Session, wish: &Wish, report: &mut Report, tally: &mut Tally) -> Result<()> {
     if wish.all && wish.force && workspace::spares::put_all_away(session)? > 0 {
         session.note("removed the warm spares");
     }
-    let (emptied, freed) = workspace::empty_trash(session)?;
+    // What cannot be removed keeps nothing else back.
+    let (emptied, freed) = workspace::empty_trash(session).unwrap_or_else(|error| {
+        session.complain(&error);
+        tally.note(error.kind);
+        Default::default()
+    });
     report.freed += freed;
     let swept = session.state.sweep_temp_files()? + emptied;
     if swept > 0 {
@@ -143,7 +152,12 @@ fn strays(session: &Session, wish: &Wish, records: &[Record]) -> Result<Vec<Stri
 fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> Result<()> {
     let number = record.number;
     let instance = record.instance().to_owned();
-    if due::is_without_workspace(record) && !wish.dry_run {
+    let deletes = session.loaded.config.cleanup.delete_remote_branches;
+    if due::is_without_workspace(record, deletes) {
+        if wish.dry_run {
+            session.note(&format!("would finish the cleanup of issue #{number}"));
+            return Ok(());
+        }
         return settle(session, record, Cleared::default(), report);
     }
     let dir = Paths::of(session, record)?.dir;
@@ -155,16 +169,23 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
     let lock = hold(session, wish, &instance)?;
     let record = session.in_flight(number)?;
     refuse_active(wish, &record)?;
-    let attempt = rescue::attempt_of_work(&record)?;
-    let record = end(session, &record)?;
-    if !wish.force {
-        refuse_used(&dir)?;
+    let (record, cleared) = depart(session, &record, lock, wish.force)?;
+    settle(session, &record, cleared, report)
+}
+
+/// Lets the workspace of an instance go that is held by this command.
+fn depart(session: &Session, record: &Record, lock: lock::Guard, force: bool) -> Result<(Record, Cleared)> {
+    let attempt = rescue::attempt_of_work(record)?;
+    let mut record = end(session, record)?;
+    if !force {
+        refuse_used(&Paths::of(session, &record)?.dir)?;
+    }
+    // Where GitHub does not answer, the commits are rescued, and the branch there is left for another time.
+    if branches::is_open_again(session, &record).unwrap_or_default() {
+        record = session.in_flight(record.number)?;
     }
     let departures = Departures::enter(session)?;
-    let gone = match departures.begun(&record.claimed()?.token)? {
-        Some(begun) => Some(begun),
-        None => departures.begin(&record, attempt)?,
-    };
+    let gone = departures.begin(&record, attempt)?;
     put_away(session, &record)?;
     // The name is free: what is left to do is done elsewhere, and takes its time.
     drop(lock);
@@ -172,8 +193,7 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
         Some(note) => departures.finish(note, |_| Ok(()))?,
         None => Cleared::default(),
     };
-    drop(departures);
-    settle(session, &record, cleared, report)
+    Ok((record, cleared))
 }
 
 /// Finishes what a killed command began.
@@ -190,19 +210,15 @@ fn go_on(session: &Session, token: &str, report: &mut Report) -> Result<()> {
 /// What follows once a workspace is gone: the branch on GitHub, the archive, the row.
 fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Report) -> Result<()> {
     let (number, instance) = (record.number, record.instance().to_owned());
-    let Cleared { rescued, branch, freed, unremoved } = cleared;
+    log(session, record, &cleared)?;
+    // What could not be removed is in the trash: `sweep` tries it again, and says what is in the way.
+    let Cleared { rescued, branch, freed, unremoved: _ } = cleared;
     let (remote_branch, failed) = match branches::delete(session, record) {
         Ok(seen) => (seen.map(RemoteBranch::name), None),
         Err(error) => (None, Some(error)),
     };
     // A record whose branch is still to be deleted stays, and the next cleanup tries again.
     let archived = failed.is_none() && archive(session, record)?;
-    let event = Event::about(&session.state, "cleanup", number).with("instance", instance.as_str());
-    let event = event.with("freed_bytes", freed.bytes);
-    session.state.log(&match &rescued {
-        Some(name) => event.with("rescued", name.as_str()),
-        None => event,
-    })?;
     let workspace = Paths::of(session, record)?.dir.display().to_string();
     report.rows += 1;
     report.freed += freed;
@@ -220,7 +236,16 @@ fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Rep
             removed.workspace.clone(),
         ]
     })?;
-    unremoved.or(failed).map_or(Ok(()), Err)
+    failed.map_or(Ok(()), Err)
+}
+
+fn log(session: &Session, record: &Record, cleared: &Cleared) -> Result<()> {
+    let event = Event::about(&session.state, "cleanup", record.number).with("instance", record.instance());
+    let event = event.with("freed_bytes", cleared.freed.bytes);
+    session.state.log(&match &cleared.rescued {
+        Some(name) => event.with("rescued", name.as_str()),
+        None => event,
+    })
 }
 
 /// What was kept of a workspace, and what of the repository went with it.
@@ -245,11 +270,7 @@ pub(crate) fn clear(
     told: impl FnOnce(Option<&str>) -> Result<()>,
 ) -> Result<Cleared> {
     let departures = Departures::enter(session)?;
-    let gone: Option<Note> = match departures.begun(&record.claimed()?.token)? {
-        Some(begun) => Some(begun),
-        None => departures.begin(record, attempt)?,
-    };
-    match gone {
+    match departures.begin(record, attempt)? {
         Some(note) => {
             let mut cleared = departures.finish(note, told)?;
             if let Some(error) = cleared.unremoved.take() {
@@ -353,12 +374,14 @@ fn put_away(session: &Session, record: &Record) -> Result<()> {
     })
 }
 
-/// A completed issue's record goes to the archive; a failed one stays, so that nobody claims it unasked.
+/// A completed issue's record goes to the archive, unless a revert has brought it back; a failed one stays, so that nobody
+/// claims it unasked.
 fn archive(session: &Session, record: &Record) -> Result<bool> {
     let token = &record.claimed()?.token;
     session.state.change(record.number, |now| match now {
         Some(now)
             if now.status == Some(Status::Completed)
+                && !due::is_being_reverted(&now)
                 && now.claim.as_ref().is_some_and(|claim| claim.token == *token) =>
         {
             Ok((Change::Archive(Box::new(now)), true))

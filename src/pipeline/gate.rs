@@ -47,6 +47,7 @@ const UNTOUCHED: &str = "the change touches nothing that it looks at";
 /// Checks what comes in.
 pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
+    session.needs_configuration()?;
     // Whoever a check leaves behind comes to us.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let told = Interrupt::listen()?;
@@ -181,7 +182,7 @@ impl Checking<'_> {
             gates.checks = all(&bench, self.private, self.plan)?;
             gates.caches.clone_from(&checkout.caches);
             if GateVerdict::of(&gates.checks) == GateVerdict::Passed
-                && let Some(kept) = Shelf::hold(self.session, self.record)?
+                && let Some(kept) = Shelf::hold(self.session, self.record, self.private, head)?
             {
                 kept.keep(self.session, &checkout);
             }
@@ -275,7 +276,8 @@ fn write_down(session: &Session, record: &Record, gates: Gates) -> Result<Record
             .collect();
         let why = format!("red: {}", red.join(", "));
         record.gates = Some(gates);
-        if verdict == GateVerdict::Failed {
+        // A withheld change is a person's to mend: what is red of it sends nobody anywhere.
+        if verdict == GateVerdict::Failed && record.status == Some(Status::Testing) {
             record.feedback.push(Feedback {
                 from: FeedbackSource::Gate,
                 text: feedback,

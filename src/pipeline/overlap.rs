@@ -56,7 +56,7 @@ impl Grounds {
     }
 
     /// What the branches of issues in work have changed.
-    pub(crate) fn changed(&self) -> Result<BTreeMap<u64, BTreeSet<String>>> {
+    pub(crate) fn changed(&self, session: &Session) -> Result<BTreeMap<u64, BTreeSet<String>>> {
         let mut changed = BTreeMap::new();
         for record in &self.in_work {
             let Some(claim) = &record.claim else { continue };
@@ -65,7 +65,11 @@ impl Grounds {
             if let (Some(head), Some(base)) = (head, &claim.base_sha)
                 && head != *base
             {
-                changed.insert(record.number, self.private.changed_since(base, &head)?);
+                match self.private.changed_since(base, &head) {
+                    Ok(paths) => drop(changed.insert(record.number, paths)),
+                    // A branch without a common history, say: one agent's oddity must not hold up all the others.
+                    Err(error) => session.complain(&error.context(format!("issue #{}", record.number))),
+                }
             }
         }
         Ok(changed)
@@ -89,7 +93,7 @@ pub(crate) fn hold<'r>(session: &Session, records: impl IntoIterator<Item = &'r 
     };
     let mut records: Vec<&mut Record> = records.into_iter().collect();
     grounds.name(records.iter_mut().map(|record| &mut **record))?;
-    let changed = grounds.changed()?;
+    let changed = grounds.changed(session)?;
     for record in records {
         let overlap = grounds.overlap(record, &changed);
         record.reasons.extend(overlap.map(|overlap| overlap.to_string()));

@@ -46,6 +46,7 @@ pub struct Wish {
 /// Opens pull requests for what comes in.
 pub fn run(session: &Session, wish: Wish, records: impl Iterator<Item = Result<Record>>) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
+    session.needs_configuration()?;
     let mut output = session.records();
     let tally = session.for_each(records, |wanted| {
         let Some((record, refused)) = one(session, wish, &wanted)? else { return Ok(()) };
@@ -136,7 +137,7 @@ fn unfit(gates: Option<&Gates>, tree: &str) -> Option<&'static str> {
         None => Some("its tree was not checked; run cq-gate first"),
         Some(gates) if gates.verdict == GateVerdict::Failed => Some("its checks failed"),
         Some(gates) if gates.verdict != GateVerdict::Passed => {
-            Some("its checks could not run; cq-gate says why")
+            Some("its checks could not be evaluated; cq-gate says why")
         }
         Some(gates) if gates.tree != tree => {
             Some("the branch has changed since it was checked; run cq-gate again")

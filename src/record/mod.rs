@@ -338,6 +338,23 @@ impl Record {
         })
     }
 
+    /// The same without what the work of a claim left behind, from its run to its pull request. What it cost, what was
+    /// said and what happened stays.
+    #[must_use]
+    pub fn without_work(self) -> Self {
+        Self {
+            outcome: None,
+            run: None,
+            gates: None,
+            guards: None,
+            delivery: None,
+            pull_request: None,
+            rounds: None,
+            question: None,
+            ..self
+        }
+    }
+
     /// What it waits for an answer to.
     pub fn open_question(&self) -> Option<&Question> {
         let waits = self.status == Some(Status::Failed) && self.outcome == Some(Outcome::NeedsInfo);

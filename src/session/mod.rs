@@ -17,6 +17,7 @@ use crate::output::{self, Format, Output};
 use crate::record::{Claim, Record, Status};
 use crate::redact::{self, Redactor};
 use crate::sanitize;
+use crate::secrets::Scanner;
 use crate::state::{State, not_in_flight};
 
 mod github;
@@ -162,6 +163,24 @@ impl Session {
     /// Masks the secrets that this process knows, and those that it will get: every clone learns of them.
     pub fn redactor(&self) -> Redactor {
         self.redactor.clone()
+    }
+
+    /// Refuses to go on by the defaults where a configuration should decide: one that is lost would let everything through.
+    pub fn needs_configuration(&self) -> Result<()> {
+        match &self.loaded.file {
+            Some(_) => Ok(()),
+            None => {
+                Err(Error::new(Kind::Config, "there is no configuration here that says what must be checked")
+                    .hint("cq-init writes one; if it is elsewhere, say so with --config or CQ_CONFIG"))
+            }
+        }
+    }
+
+    /// Clears a text that is about to be published of secrets in any dress: an agent's own words may hold one.
+    pub fn mask(&self) -> Result<impl Fn(&str) -> String> {
+        let redactor = self.redactor();
+        let scanner = Scanner::knowing(&redactor.known())?;
+        Ok(move |text: &str| scanner.mask(&redactor.redact(text)))
     }
 
     /// Runs `each` for every input; reports what fails and goes on with the next. Errors that no later record

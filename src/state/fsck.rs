@@ -11,7 +11,7 @@ use super::events::{self, Event};
 use super::{State, instances};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::record::{Record, Transition};
+use crate::record::{Record, Status, Transition};
 
 /// What is not as it should be.
 #[derive(Debug, Default)]
@@ -43,7 +43,10 @@ impl State {
         }
         let mut named: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for record in &records {
-            if instances::number(record.instance()).is_some() {
+            // A failed record keeps the name of its instance; once its workspace is gone, others may have it.
+            let has_workspace = record.run.as_ref().is_some_and(|run| !run.workspace.is_empty());
+            let holds = has_workspace || !record.status.is_some_and(Status::is_final);
+            if holds && instances::number(record.instance()).is_some() {
                 named.entry(record.instance()).or_default().push(record.number);
             }
             flaws.untold.extend(untold(record, told.entry(record.number).or_default()));

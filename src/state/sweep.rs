@@ -16,9 +16,18 @@ impl State {
 
     fn sweep_older_than(&self, age: Duration) -> Result<usize> {
         let mut swept = 0;
-        for folder in
-            ["", "records", "archive", "instances", "spending", "cache", "repo.git", "places", "leaving"]
-        {
+        for folder in [
+            "",
+            "records",
+            "archive",
+            "instances",
+            "spending",
+            "cache",
+            "repo.git",
+            "places",
+            "leaving",
+            "receipts",
+        ] {
             let Ok(entries) = std::fs::read_dir(self.path(folder)) else { continue };
             for entry in entries.flatten() {
                 let is_temp = entry.file_name().to_string_lossy().starts_with(durable::TEMP_PREFIX);

@@ -158,7 +158,10 @@ fn config_text(
     repository: &Repository,
     found: &[detect::Found],
 ) -> Result<String> {
-    let repo = session.repo().ok().or_else(|| repo_of_origin(repository));
+    let repo = match &session.options.repo {
+        Some(_) => Some(session.repo()?),
+        None => session.repo().ok().or_else(|| repo_of_origin(repository)),
+    };
     let (owner, name) = match repo.as_deref().and_then(|repo| repo.split_once('/')) {
         Some((owner, name)) => (json!(owner), json!(name)),
         None => {

@@ -57,7 +57,7 @@ fn ask(session: &Session, client: &Client, record: &Record, question: &Question)
     let (number, claim) = (record.number, record.claimed()?);
     let marker = format!("<!-- cq:question:{number}:{} -->", stamp(question.at));
     let renew = || session.claims().renew(number, &claim.token).map(drop);
-    let said = comments::once(client, (&record.repo, number), &marker, &words(session, question), renew)?;
+    let said = comments::once(client, (&record.repo, number), &marker, &words(session, question)?, renew)?;
     claims::update(&session.state, claim, number, |record| {
         if let Some(known) = record.question.as_mut().filter(|known| known.at == question.at) {
             known.url = Some(said.url.clone());
@@ -70,16 +70,15 @@ fn ask(session: &Session, client: &Client, record: &Record, question: &Question)
 }
 
 /// The comment. The agent's words stand in a block in which nothing is called, linked or hidden.
-fn words(session: &Session, question: &Question) -> String {
-    let redactor = session.redactor();
-    let text = sanitize::lines(&redactor.redact(&question.text)).replace("<!--", "<! --");
+fn words(session: &Session, question: &Question) -> Result<String> {
+    let text = sanitize::lines(&session.mask()?(&question.text)).replace("<!--", "<! --");
     let fence = "`".repeat(longest_run(&text).max(2) + 1);
     let minimum = session.loaded.config.policy().minimum;
-    format!(
+    Ok(format!(
         "The agent that works on this issue asks for information:\n\n{fence}text\n{}\n{fence}\n\n\
          It goes on once somebody who has at least {minimum} permission here has answered in a comment.",
         text.trim()
-    )
+    ))
 }
 
 /// The longest run of backticks.

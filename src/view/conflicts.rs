@@ -185,7 +185,7 @@ fn numbers(issues: &[u64]) -> String {
 pub fn live(session: &Session, records: &[Record]) -> Result<(Vec<Live>, Option<PrivateGit>)> {
     let begun = |record: &&Record| {
         let alive = record.status.is_some_and(|status| !status.is_final());
-        alive && record.claim.as_ref().is_some_and(|claim| claim.base_sha.is_some())
+        alive && record.claim.is_some()
     };
     let begun: Vec<&Record> = records.iter().filter(begun).collect();
     if begun.is_empty() {

@@ -236,7 +236,11 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
     match record.status {
         Some(Status::Queued) => match not_before {
             Some(at) if at > now => told.push(format!("it may start in {}", span((at - now).num_seconds()))),
-            _ => told.push("it is due: cq-monitor | cq-spawn starts it".to_owned()),
+            Some(_) => told.push("it is due: cq-monitor | cq-spawn starts it".to_owned()),
+            None => told.push(format!(
+                "it is due: cq-spawn {} starts it; cq-monitor offers it a minute after its claim",
+                record.number
+            )),
         },
         Some(Status::InProgress | Status::Testing) if held => {
             told.push("somebody works on it".to_owned());

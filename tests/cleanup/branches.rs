@@ -13,8 +13,12 @@ fn delivered(house: &House) -> (u64, String) {
     (house.lab.pulls()[0]["number"].as_u64().unwrap(), branch)
 }
 
+fn set(house: &House, pull: u64, state: &str) {
+    house.lab.call("PATCH", &format!("/repos/acme/widgets/pulls/{pull}"), &json!({"state": state}));
+}
+
 fn close(house: &House, pull: u64) {
-    house.lab.call("PATCH", &format!("/repos/acme/widgets/pulls/{pull}"), &json!({"state": "closed"}));
+    set(house, pull, "closed");
 }
 
 /// A pull request that is squashed into the base is merged, whatever the commits say.
@@ -110,4 +114,53 @@ fn a_branch_that_could_not_be_deleted_is_tried_again() {
     let removed = house.cq("cleanup").args(["--all"]).run().quietly().record();
     assert_eq!((&removed["archived"], &removed["remote_branch"]), (&json!(true), &json!("deleted")));
     assert!(house.lab.branches().is_empty() && house.status(1).is_empty());
+}
+
+/// The same of a pull request that was closed: its record is failed, and stays.
+#[test]
+fn the_branch_of_a_closed_pull_request_is_tried_again_as_well() {
+    let house = House::usual();
+    let (pull, _) = delivered(&house);
+    close(&house, pull);
+    house.cq("pr").args(["--sync"]).run().quietly();
+    house.lab.break_with(&json!([{"path": "/acme/widgets.git", "status": 503, "times": 1000}]));
+    house.cq("cleanup").args(["--all"]).run().ends(69, "cannot ask '");
+    assert!(house.workspace(1).symlink_metadata().is_err());
+    assert_eq!((house.status(1).as_str(), house.lab.branches().len()), ("failed", 1));
+    house.lab.mend();
+    let removed = house.cq("cleanup").args(["--all"]).run().quietly().record();
+    assert_eq!((&removed["archived"], &removed["remote_branch"]), (&json!(false), &json!("deleted")));
+    assert!(house.lab.branches().is_empty());
+    assert_eq!(house.cq("cleanup").args(["--all"]).run().quietly().stdout, "", "once is enough");
+}
+
+/// Nobody told this machine of it: the pull request is asked for before anything goes, and once more before its branch
+/// on GitHub does.
+#[test]
+fn a_pull_request_that_was_opened_again_keeps_its_branch() {
+    for workspace_first in [false, true] {
+        let house = House::usual();
+        let (pull, branch) = delivered(&house);
+        close(&house, pull);
+        house.cq("pr").args(["--sync"]).run().quietly();
+        if workspace_first {
+            house.lab.break_with(&json!([{"path": "/acme/widgets.git", "status": 503, "times": 1000}]));
+            house.cq("cleanup").args(["--all"]).run().ends(69, "cannot ask '");
+            house.lab.mend();
+        }
+        set(&house, pull, "open");
+        house.cq("cleanup").args(["--all"]).run().ends(0, "is open again, and its branch is left");
+        assert!(house.workspace(1).symlink_metadata().is_err());
+        assert_eq!(house.lab.branches(), std::slice::from_ref(&branch));
+        let local = house.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads/claude"]);
+        assert_eq!(local, if workspace_first { "" } else { branch.as_str() });
+        let record = house.record(1);
+        assert_eq!(record["pull_request"]["state"], "open");
+        assert!(record.get("cleaned").is_none(), "{record:#}");
+        close(&house, pull);
+        house.cq("pr").args(["--sync"]).run().quietly();
+        let removed = house.cq("cleanup").args(["--all"]).run().quietly().record();
+        assert_eq!(removed["remote_branch"], "deleted");
+        assert!(house.lab.branches().is_empty());
+    }
 }

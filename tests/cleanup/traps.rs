@@ -5,10 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::bytes::restored;
 use crate::mess::{Things, assert_same, things};
 use crate::support::skip::skip;
-use crate::{House, assert_all_gone, failed};
+use crate::{House, assert_all_gone, failed, instance, names};
 
 /// A stranger's checkout: a folder with files and a repository of its own.
 fn stranger(house: &House) -> PathBuf {
@@ -296,7 +298,44 @@ fn what_others_put_into_the_trash_is_left() {
         .cq("cleanup")
         .args(["claude-instance-1"])
         .run()
-        .ends(1, "was not put there by cq, and is left alone");
+        .ends(1, "was not put there by cq, and is left alone")
+        .record();
     assert!(house.workspace(1).symlink_metadata().is_err());
     assert_eq!(fs::read_to_string(trash.join("mine/file")).unwrap(), "mine");
+}
+
+/// One workspace that cannot be moved, and one that cannot be removed, keep no other back: neither now nor later.
+#[test]
+fn what_cannot_be_removed_keeps_nothing_else_back() {
+    const TEST: &str = "what_cannot_be_removed_keeps_nothing_else_back";
+    let chattr = |flag: &str, path: &Path| {
+        let done = Command::new("chattr").arg(flag).arg(path).output();
+        done.is_ok_and(|output| output.status.success())
+    };
+    let house = failed(3);
+    let fixed = house.workspace(instance(&house, 1));
+    let stuck = house.workspace(instance(&house, 2)).join("widgets/stuck.txt");
+    fs::write(&stuck, "stuck").unwrap();
+    if !chattr("+i", &stuck) {
+        skip(TEST, "no file can be made immutable here");
+        return;
+    }
+    let inode =
+        std::os::unix::fs::MetadataExt::ino(&stuck.parent().unwrap().parent().unwrap().metadata().unwrap());
+    chattr("+i", &fixed);
+    let first = house.cq("cleanup").args(["--all"]).run();
+    let second = house.cq("cleanup").args(["--all"]).run();
+    chattr("-i", &fixed);
+    let trash = house.clone().join("workspaces/.trash");
+    let name = names(&trash).into_iter().find(|name| name.starts_with(&format!("{inode:x}.")));
+    let freed = name.is_some_and(|name| chattr("-i", &trash.join(name).join("widgets/stuck.txt")));
+    assert!(freed, "{}", first.stderr);
+    let first = first.ends(73, "cannot remove '").ends(73, "cannot move '");
+    let issues = |records: Vec<Value>| -> Vec<u64> {
+        records.iter().map(|removed| removed["issue"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(issues(first.records()), [2, 3]);
+    assert_eq!(issues(second.ends(73, "cannot move '").records()), Vec::<u64>::new());
+    assert_eq!(issues(house.cq("cleanup").args(["--all"]).run().quietly().records()), [1]);
+    assert_all_gone(&house);
 }

@@ -45,6 +45,22 @@ fn a_green_build_is_shared_and_an_agents_is_not() {
     assert_eq!((log_of(check(&again, "build")).as_str(), again["gates"].get("caches")), ("", None));
 }
 
+/// What a tree has files in is no cache: those of another tree, and what that one no longer has, would be checked along.
+#[test]
+fn a_folder_of_the_tree_is_not_shared() {
+    let house = House::usual();
+    house.configure(|config| {
+        config["gate"] = json!({"caches": ["src"]});
+        config["qualityGates"] = json!([shell("alone", "test ! -e src/left && echo left > src/left")]);
+    });
+    for issue in [1, 2] {
+        house.work(issue).good();
+        let ran = house.cq("gate").args([issue.to_string()]).run();
+        let record = ran.ends(0, "gate.caches: 'src' is in the tree itself, and is not shared").record();
+        assert_eq!((&record["gates"]["verdict"], record["gates"].get("caches")), (&json!("passed"), None));
+    }
+}
+
 /// A build tool that goes by times finds done what is made of nothing in the tree, and makes again what is.
 #[test]
 fn an_old_build_does_not_make_a_new_tree_green() {

@@ -22,13 +22,16 @@ fn a_check_sees_its_checkout_and_an_empty_home() {
         {"write": {"path": "new.txt", "content": "x"}}, {"commit": "Add a file"},
         {"run": ["sh", "-c", "echo poison > \"$HOME/.profile\"; echo poison > ../left.txt"]},
     ]});
-    let look = "ls -A \"$HOME\"; ls -A /tmp | grep -v \"^cq h\"; pwd; echo made > made.txt; cat README.md; ls ..; \
-        for path in \"$STATE\" \"$HOME/.ssh/id\"; do test -e \"$path\" && echo \"sees $path\"; done; exit 0";
+    // Beside the house: what else is in the folder of temporary files is nobody's business here.
+    let stranger = tempfile::NamedTempFile::new().unwrap();
+    let look = "ls -A \"$HOME\"; pwd; echo made > made.txt; cat README.md; ls ..; \
+        for path in \"$STATE\" \"$HOME/.ssh/id\" \"$STRANGER\"; do test -e \"$path\" && echo \"sees $path\"; done; exit 0";
     let Some(house) = sandboxed("a check's view", script, json!([])) else { return };
     fs::create_dir(house.place("home/.ssh")).unwrap();
     fs::write(house.place("home/.ssh/id"), "secret").unwrap();
     let records = house.state_dir().join("records/1.json");
     let look = look.replace("$STATE", records.to_str().unwrap());
+    let look = look.replace("$STRANGER", stranger.path().to_str().unwrap());
     house.configure(|config| config["qualityGates"] = json!([shell("look", &look)]));
     house.work(1).good();
     let record = house.cq("gate").args(["1"]).run().quietly().record();

@@ -38,7 +38,8 @@ fn it_says_what_why_and_how_it_was_checked() {
         "Closes #1\n",
         "### Why\n\nFirst (#1)\n",
         "| readme | `test -s README.md` | passed | ",
-        &format!("Tree `{tree}`, on `main` at `{}`", &base[..12]),
+        &format!("Tree `{tree}`, checked before this was pushed"),
+        &format!("for base `{base}`"),
         "attempt 1, ",
         "US$ ",
     ] {

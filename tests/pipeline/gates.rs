@@ -83,7 +83,7 @@ fn a_check_that_cannot_run_is_not_red() {
             (&json!("testing"), &json!("unevaluated"))
         );
         assert_eq!((&record["claim"]["attempt"], record["feedback"].as_array()), (&json!(1), None));
-        house.cq("pr").args(["1"]).run().ends(77, "its checks could not run");
+        house.cq("pr").args(["1"]).run().ends(77, "its checks could not be evaluated");
         assert!(house.lab.pulls().is_empty() && house.lab.branches().is_empty());
 
         // Once the operator has mended the check, the same tree is checked.
@@ -105,4 +105,26 @@ fn the_tree_is_checked_and_not_the_workspace() {
     let house = House::new(&Plan { script, gates, ..Plan::default() });
     house.work(1).good();
     house.cq("gate").args(["1"]).run().ends(1, "checks failed");
+}
+
+/// A file that git does not know is soon cleaned away: then nothing is checked, labelled or guarded by the defaults.
+#[test]
+fn without_a_configuration_nothing_is_checked_or_delivered() {
+    let house = House::usual();
+    house.work(1).good();
+    let green = house.cq("gate").args(["1"]).run().quietly().record()["gates"].clone();
+    let file = house.clone().join("orchestrator-config.json");
+    fs::rename(&file, house.place("kept.json")).unwrap();
+    for command in ["gate", "pr"] {
+        let state = house.state_dir();
+        let ran = house
+            .cq(command)
+            .args(["--state-dir", state.to_str().unwrap(), "--repo", "acme/widgets", "1"])
+            .run();
+        ran.ends(78, "there is no configuration here that says what must be checked");
+    }
+    assert_eq!(house.record(1)["gates"], green);
+    assert!(house.lab.pulls().is_empty());
+    fs::rename(house.place("kept.json"), file).unwrap();
+    house.cq("pr").args(["1"]).run().quietly();
 }

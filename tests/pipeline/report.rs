@@ -20,7 +20,7 @@ fn history() -> House {
         "2": {"1": [{"write": {"path": "bad", "content": "x"}}, {"commit": "Do it badly"}], "2": good},
         "3": [{"say": "I see nothing to do."}],
     }});
-    let gates = json!([{"name": "good", "command": ["test", "-e", "good"]}]);
+    let gates = json!([{"name": "good", "command": ["sh", "-c", "test -e good || test ! -e bad"]}]);
     let house = House::new(&Plan { issues, script, gates, ..Plan::default() });
     house.configure(|config| config["agents"]["claude"]["model"] = json!("model-x"));
     let at = |time: &str, line: &str| house.shell(line).at(&format!("2026-01-05T{time}Z")).run();

@@ -25,7 +25,7 @@ fn explain_says_why_an_issue_is_not_running() {
             "1",
             &["it is failed, as claude-instance-1", "which one?", "cq-claim --retry 1 queues it again"][..],
         ),
-        ("2", &["it is queued, as claude-instance-2", "it is due: cq-monitor | cq-spawn starts it"]),
+        ("2", &["it is queued, as claude-instance-2", "it is due: cq-spawn 2 starts it"]),
         ("3", &["nobody has claimed it", "it is eligible: cq-fetch | cq-claim takes it"]),
         ("4", &["nobody has claimed it", "the label blocked is set"]),
         ("5", &["nobody has claimed it", "none of the labels claude-ready is set"]),

@@ -152,6 +152,7 @@ impl Place {
             "instances",
             "lock",
             "places",
+            "receipts",
             "records",
             "repo.git",
             "spending",

@@ -94,6 +94,42 @@ fn a_change_is_taken_back_and_the_agent_tries_again() {
     assert_eq!((house.status(1).as_str(), house.lab.pulls().len()), ("pr-ready", 3));
 }
 
+/// The usual case, within a day of the merge: no cleanup has been there yet, and afterwards no record would lead one to
+/// what the old claim left.
+#[test]
+fn a_revert_before_the_cleanup_leaves_no_orphans() {
+    let house = merged();
+    let old = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
+    fs::write(house.workspace(1).join("widgets/notes.txt"), "nowhere else\n").unwrap();
+    assert_eq!(house.lab.branches(), std::slice::from_ref(&old));
+    let ran = revert(&house).at("2031-01-01T00:00:00Z").run();
+    let ran = ran.ends(0, "what its workspace held besides is in refs/cq/rescue/1/1");
+    let sent = ran.record();
+    is_taken_back(&house, &sent);
+    assert_eq!(house.git(&["show", "refs/cq/rescue/1/1:notes.txt"]), "nowhere else");
+    assert_eq!(house.git(&["for-each-ref", &format!("refs/heads/{old}")]), "");
+    assert!(!house.lab.branches().contains(&old), "{:?}", house.lab.branches());
+    assert_eq!(sent["claim"]["instance"], "claude-instance-1", "its name is free");
+    assert!(house.workspace(1).symlink_metadata().is_err());
+    house.cq("cleanup").args(["--all"]).run().quietly();
+    assert_eq!(house.status(1), "queued");
+}
+
+/// Somebody is in the old workspace: it stays theirs, and the revert goes on once they have left.
+#[test]
+fn a_revert_waits_for_whoever_is_in_the_old_workspace() {
+    let house = merged();
+    let mut command = std::process::Command::new("sleep");
+    let mut sleeper = command.arg("600").current_dir(house.workspace(1).join("widgets")).spawn().unwrap();
+    revert(&house).run().ends(1, "is not removed: sleep (pid ");
+    assert_eq!(house.status(1), "completed");
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    let sent = revert(&house).at("2031-01-01T00:00:00Z").run().quietly().record();
+    is_taken_back(&house, &sent);
+    assert!(house.workspace(1).symlink_metadata().is_err());
+}
+
 /// The record had gone to the archive, and this GitHub makes no reverts.
 #[test]
 fn an_archived_change_is_taken_back_by_cqs_own_hand() {
@@ -105,6 +141,8 @@ fn an_archived_change_is_taken_back_by_cqs_own_hand() {
     is_taken_back(&house, &sent);
     assert_eq!(house.lab.pulls()[1]["head"]["ref"], "claude/revert-1-4");
     assert_eq!(sent["revert"]["branch"], "claude/revert-1-4");
+    let told = house.cq("report").run().good().record();
+    assert_eq!((&told["runs"], &told["attempts"], &told["status"]), (&json!(1), &json!(1), &json!("queued")));
 }
 
 /// A lost answer, a broken server, a kill: at every step, and again from the start.

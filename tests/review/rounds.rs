@@ -230,7 +230,7 @@ fn a_red_gate_in_a_later_round_is_tried_again() {
     house.configure(|config| {
         config["queue"]["retryAttempts"] = json!(2);
         config["qualityGates"] =
-            json!([{"name": "twice", "command": ["sh", "-c", "test $(wc -l < src/work.txt) -ne 2"]}]);
+            json!([{"name": "twice", "command": ["sh", "-c", "test ! -e src/work.txt || test $(wc -l < src/work.txt) -ne 2"]}]);
     });
     review(&house, "mia", "CHANGES_REQUESTED", "Again.", &[]);
     let ran = house.shell("cq-pr --sync | cq-spawn --wait | cq-gate").run().ends(1, "checks failed: twice");
@@ -328,7 +328,7 @@ fn a_failed_round_is_over_when_its_pull_request_is() {
     }
 }
 
-/// Somebody closes or merges it while the agent is at it: what it says about the record, and no second pull request.
+/// Somebody closes or merges it while the agent is at it: its record ends so, and no second one is opened.
 #[test]
 fn a_pull_request_that_is_over_before_its_round_has_no_successor() {
     for (end, expected) in [("merged", "completed"), ("closed", "failed")] {
@@ -356,6 +356,29 @@ fn a_pull_request_that_is_over_before_its_round_has_no_successor() {
             assert_eq!((house.status(1).as_str(), house.lab.pulls().len()), ("pr-ready", 2));
         }
     }
+}
+
+/// A round came to nothing and its workspace went with the cleanup: tried again, the agent goes on from what people look
+/// at, and nothing of that is replaced.
+#[test]
+fn a_failed_round_is_tried_again_from_the_end_of_its_pull_request() {
+    let (house, later) = (opened(), "2031-01-01T00:00:00Z");
+    let script = fs::read(house.place("script.json")).unwrap();
+    fs::write(house.place("script.json"), json!({"default": [{"exit": 1}]}).to_string()).unwrap();
+    house.configure(|config| config["queue"]["retryAttempts"] = json!(1));
+    review(&house, "mia", "CHANGES_REQUESTED", "In vain.", &[]);
+    house.shell("cq-pr --sync | cq-spawn --wait").run().good();
+    assert_eq!(house.status(1), "failed");
+    let (seen, branch) = (head(&house), house.record(1)["claim"]["branch"].as_str().unwrap().to_owned());
+    let removed = house.cq("cleanup").at(later).run().quietly().record();
+    assert!(removed.get("branch").is_none() && removed.get("remote_branch").is_none(), "{removed:#}");
+    assert!(house.workspace(1).symlink_metadata().is_err());
+    assert_eq!(house.git(&["rev-parse", &branch]), seen);
+    fs::write(house.place("script.json"), script).unwrap();
+    house.shell("cq-claim --retry 1 | cq-spawn --wait | cq-gate | cq-pr").at(later).run().good();
+    assert_eq!(house.status(1), "pr-ready");
+    assert_ne!(head(&house), seen);
+    house.git(&["merge-base", "--is-ancestor", &seen, &head(&house)]);
 }
 
 /// What a pull request says was checked is what is there, and nobody's words are written over.

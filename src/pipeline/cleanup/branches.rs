@@ -1,6 +1,7 @@
 //! The branch on GitHub, once its pull request is merged or closed.
 
 use crate::error::{Kind, Result};
+use crate::github::pulls;
 use crate::record::{Cleaned, Extra, Record, RemoteBranch};
 use crate::session::Session;
 use crate::state::Change;
@@ -10,7 +11,7 @@ use crate::state::events::Event;
 const OURS: &str = "claude/";
 
 /// The branch that is to be deleted, and the commit that cq pushed there.
-fn wanted(record: &Record, deletes: bool) -> Option<(&str, &str)> {
+pub(super) fn wanted(record: &Record, deletes: bool) -> Option<(&str, &str)> {
     let (claim, pull) = (record.claim.as_ref()?, record.pull_request.as_ref()?);
     let done = record.cleaned.as_ref().is_some_and(|cleaned| cleaned.pull_request == pull.number);
     let over = matches!(pull.state.as_str(), "merged" | "closed");
@@ -26,6 +27,9 @@ pub(super) fn delete(session: &Session, record: &Record) -> Result<Option<Remote
     let deletes = session.loaded.config.cleanup.delete_remote_branches;
     let Some((branch, pushed)) = wanted(record, deletes) else { return Ok(None) };
     session.state.refuse_when_stopped()?;
+    if is_open_again(session, record)? {
+        return Ok(None);
+    }
     let seen = match try_delete(session, record, branch, pushed) {
         Err(error) if matches!(error.kind, Kind::Failed | Kind::NotPermitted) => {
             session.complain(&error);
@@ -43,6 +47,31 @@ pub(super) fn delete(session: &Session, record: &Record) -> Result<Option<Remote
         _ => Ok((Change::Keep, ())),
     })?;
     Ok(Some(seen))
+}
+
+/// Whether somebody has opened a closed pull request again since it was looked at. Then the record says so, for
+/// cq-pr --sync to look at it, and its branch is needed.
+pub(super) fn is_open_again(session: &Session, record: &Record) -> Result<bool> {
+    let Some(known) = record.pull_request.as_ref().filter(|pull| pull.state == "closed") else {
+        return Ok(false);
+    };
+    session.state.refuse_when_stopped()?;
+    let pull = pulls::look(&session.github()?, &record.repo, known.number)?.pull_request;
+    if pull.state != "open" {
+        return Ok(false);
+    }
+    session.state.change(record.number, |now| {
+        let Some(mut now) = now.filter(|now| now.pull_request.as_ref() == Some(known)) else {
+            return Ok((Change::Keep, ()));
+        };
+        if let Some(known) = &mut now.pull_request {
+            known.state = pull.state;
+        }
+        Ok((Change::Write(Box::new(now)), ()))
+    })?;
+    session
+        .note(&format!("issue #{}: #{} is open again, and its branch is left", record.number, pull.number));
+    Ok(true)
 }
 
 fn try_delete(session: &Session, record: &Record, branch: &str, pushed: &str) -> Result<RemoteBranch> {

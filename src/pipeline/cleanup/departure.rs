@@ -135,12 +135,15 @@ impl<'s> Departures<'s> {
         Ok(Some(note))
     }
 
-    /// Begins the departure of a record's workspace; none where there is no workspace. The caller holds the instance, and
-    /// none of its processes is left. Afterwards the instance's name is free.
+    /// Begins the departure of a record's workspace, or goes on with it; none where there is no workspace. The caller holds
+    /// the instance, and none of its processes is left. Afterwards the instance's name is free.
     pub(super) fn begin(&self, record: &Record, attempt: u32) -> Result<Option<Note>> {
         let claim = record.claimed()?;
         if !is_token(&claim.token) {
             return Err(Error::new(Kind::BadInput, format!("'{}' is not a claim's token", claim.token)));
+        }
+        if let Some(begun) = self.begun(&claim.token)? {
+            return Ok(Some(begun));
         }
         let paths = Paths::of(self.session, record)?;
         let place = self.session.state.place(&claim.instance, &claim.token)?;
@@ -155,8 +158,7 @@ impl<'s> Departures<'s> {
             identity,
             place,
             head,
-            // A pull request that waits for its review may send the agent back to this branch.
-            branch_goes: record.status != Some(Status::PrReady),
+            branch_goes: branch_goes(record),
             is_clone: workspace::is_clone(record, &paths),
             kept: None,
         };
@@ -164,7 +166,7 @@ impl<'s> Departures<'s> {
         let leaving = self.grounds.own(LEAVING)?;
         let (from, to) = (OsString::from(&claim.instance), OsString::from(&claim.token));
         move_only(self.grounds.base(), &from, &leaving, &to, identity)
-            .or_fail(Kind::CannotWrite, || format!("cannot move '{}' away", paths.dir.display()))?;
+            .or_fail(Kind::Failed, || format!("cannot move '{}' away", paths.dir.display()))?;
         self.detach(&note)?;
         Ok(Some(note))
     }
@@ -263,7 +265,7 @@ impl<'s> Departures<'s> {
         let name = OsString::from(&token);
         let there = Identity::at(&leaving, &name).or_fail(Kind::CannotWrite, || "cannot look")?;
         let trashed = match there {
-            Some(_) => Some(self.grounds.put_in_trash(&leaving, &name, Some(note.identity))?),
+            Some(_) => Some(self.grounds.put_in_trash(&leaving, &name, Some(note.identity)).map_err(of_one)?),
             None => None,
         };
         let kept_by = format!("{REFS}{token}");
@@ -299,11 +301,24 @@ impl<'s> Departures<'s> {
             workspace: &workspace,
             worktree: name.as_ref(),
             head: note.head.as_deref(),
-            whole: note.branch_goes,
+            whole: record.status != Some(Status::PrReady),
             git,
         };
         rescue::keep(self.session, &source, &self.repository, &self.private)
     }
+}
+
+/// A pull request that is open may send the agent back to its branch, be it after a failed round by cq-claim --retry: a
+/// new branch would replace what people are looking at.
+fn branch_goes(record: &Record) -> bool {
+    let open = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
+    !open && record.status != Some(Status::PrReady)
+}
+
+/// What is wrong with one workspace keeps no other back, as a state that cannot be written does.
+fn of_one(mut error: Error) -> Error {
+    error.kind = Kind::Failed;
+    error
 }
 
 /// Tokens become part of paths and of a ref's name.
@@ -352,6 +367,25 @@ mod tests {
         let line = r"36 35 98:0 /mnt1 /a\040b/c\134d rw,noatime master:1 - ext3 /dev/root rw";
         assert_eq!(mount_point(line), Some(PathBuf::from(r"/a b/c\d")));
         assert_eq!(mount_point("36 35"), None);
+    }
+
+    #[test]
+    fn a_branch_stays_while_its_pull_request_may_need_it() {
+        for (status, pull, goes) in [
+            (Status::PrReady, None, false),
+            (Status::PrReady, Some("open"), false),
+            (Status::Failed, Some("open"), false),
+            (Status::Failed, Some("closed"), true),
+            (Status::Failed, None, true),
+            (Status::Completed, Some("merged"), true),
+        ] {
+            let mut record = Record::new("o/r", 1, crate::record::Issue::default());
+            record.status = Some(status);
+            let pull =
+                pull.map(|state| format!(r#"{{"number":7,"url":"","head_sha":"0b","state":"{state}"}}"#));
+            record.pull_request = pull.as_ref().map(|pull| serde_json::from_str(pull).unwrap());
+            assert_eq!(branch_goes(&record), goes, "{status:?} {pull:?}");
+        }
     }
 
     #[test]

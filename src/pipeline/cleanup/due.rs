@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 
-use super::Wish;
+use super::{Wish, branches};
 use crate::clock::Timestamp;
-use crate::record::{Outcome, Record, Status};
+use crate::record::{Outcome, Record, RevertStep, Status};
 
 /// Whether a record's workspace is removed now; `hours` are those that a finished one is kept.
 pub(super) fn is_due(record: &Record, wish: &Wish, hours: u32, now: Timestamp) -> bool {
@@ -19,6 +19,10 @@ pub(super) fn is_due(record: &Record, wish: &Wish, hours: u32, now: Timestamp) -
     if record.outcome == Some(Outcome::Tampered) || record.is_withheld() {
         return false;
     }
+    // cq-pr --revert has it in hand.
+    if is_being_reverted(record) {
+        return false;
+    }
     if wish.all {
         return ended;
     }
@@ -28,6 +32,11 @@ pub(super) fn is_due(record: &Record, wish: &Wish, hours: u32, now: Timestamp) -
     }
     let last = record.history.last().map(|last| last.at);
     ended && last.is_none_or(|at| now - at >= TimeDelta::hours(i64::from(hours)))
+}
+
+/// Whether a revert is under way, which may have brought the record back from the archive.
+pub(super) fn is_being_reverted(record: &Record) -> bool {
+    record.revert.as_ref().is_some_and(|revert| revert.step != RevertStep::Done)
 }
 
 /// Whether an instance's workspace is this record's. A failed record keeps the name of its instance, but once its
@@ -42,9 +51,15 @@ pub(super) fn owns_workspace(record: &Record, records: &[Record]) -> bool {
     rank(record).is_some() && same.map(rank).all(|other| other <= rank(record))
 }
 
-/// Whether only the rest is left to do: its workspace has gone before.
-pub(super) fn is_without_workspace(record: &Record) -> bool {
-    record.status == Some(Status::Completed) && record.run.as_ref().is_none_or(|run| run.workspace.is_empty())
+/// Whether only the rest is left to do, the archive or the branch on GitHub: its workspace has gone before.
+pub(super) fn is_without_workspace(record: &Record, deletes: bool) -> bool {
+    let gone = record.run.as_ref().is_none_or(|run| run.workspace.is_empty());
+    let left = match record.status {
+        Some(Status::Completed) => true,
+        Some(status) => status.is_final() && branches::wanted(record, deletes).is_some(),
+        None => false,
+    };
+    gone && left
 }
 
 #[cfg(test)]
@@ -109,6 +124,11 @@ mod tests {
         asks.outcome = Some(Outcome::NeedsInfo);
         let (text, at) = (String::new(), now);
         asks.question = Some(Question { text, at, url: None, answered_at: None, extra: Extra::new() });
+        let reverting = |step: &str| {
+            let revert = format!(r#"{{"of":7,"reason":"r","step":"{step}","at":"2026-01-01T00:00:00Z"}}"#);
+            Record { revert: serde_json::from_str(&revert).unwrap(), ..old.clone() }
+        };
+        let (reverted, reverting) = (reverting("done"), reverting("reopen"));
         let wishes = [
             wish(&[], false, false),
             wish(&[], true, false),
@@ -122,6 +142,8 @@ mod tests {
             (&runs, "..xx"),
             (&tampered, "..xx"),
             (&asks, ".xxx"),
+            (&reverting, "..xx"),
+            (&reverted, "xxxx"),
         ];
         for (record, row) in table {
             let due: String =

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::checkout::Checkout;
 use super::share::{self, Room};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::git::PrivateGit;
 use crate::pipeline::supervise::put_away;
 use crate::record::Record;
 use crate::session::Session;
@@ -26,20 +27,35 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The folder of what is kept for a repository. While it is held, nobody else keeps anything there.
 pub(super) struct Shelf {
     kept: PathBuf,
+    names: Vec<String>,
     _lock: lock::Guard,
 }
 
 impl Shelf {
-    /// None where nothing is to be kept, or nobody lets go of it.
-    pub(super) fn hold(session: &Session, record: &Record) -> Result<Option<Self>> {
-        if session.loaded.config.gate.caches.is_empty() {
+    /// None where nothing is to be kept, or nobody lets go of it. What a commit has files of its own in is no cache of it:
+    /// they would be mixed with another one's.
+    pub(super) fn hold(
+        session: &Session,
+        record: &Record,
+        git: &PrivateGit,
+        sha: &str,
+    ) -> Result<Option<Self>> {
+        let mut names = Vec::new();
+        for name in &session.loaded.config.gate.caches {
+            if !name.starts_with("~/") && git.has_at(sha, name)? {
+                session.note(&format!("gate.caches: '{name}' is in the tree itself, and is not shared"));
+            } else {
+                names.push(name.clone());
+            }
+        }
+        if names.is_empty() {
             return Ok(None);
         }
         let folder = session.loaded.workspaces(&session.environment)?.join(".caches");
         let kept = folder.join(file_name(&record.repo));
         make_private(&kept)?;
         match lock::take(&folder.join("lock"), PATIENCE, session.clock.now()) {
-            Ok(lock) => Ok(Some(Self { kept, _lock: lock })),
+            Ok(lock) => Ok(Some(Self { kept, names, _lock: lock })),
             Err(error) if error.kind == Kind::TryAgain => {
                 session.complain(&error.context("caches are not shared"));
                 Ok(None)
@@ -52,7 +68,7 @@ impl Shelf {
     /// without. The checkout's files were written while this was held: they are younger than all that is kept.
     pub(super) fn give(&self, session: &Session, checkout: &Checkout) -> Vec<String> {
         let mut given = Vec::new();
-        for name in &session.loaded.config.gate.caches {
+        for name in &self.names {
             match give_one(session, &self.kept, checkout, name) {
                 Ok(true) => given.push(name.clone()),
                 Ok(false) => {}
@@ -64,7 +80,7 @@ impl Shelf {
 
     /// Keeps what a green run of the checks has made. What cannot be kept is told.
     pub(super) fn keep(&self, session: &Session, checkout: &Checkout) {
-        for name in &session.loaded.config.gate.caches {
+        for name in &self.names {
             if let Err(error) = keep_one(session, &self.kept.join(file_name(name)), checkout, name) {
                 session.complain(&error);
             }

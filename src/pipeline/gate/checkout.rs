@@ -51,7 +51,7 @@ impl Checkout {
         }
         let has_home = matches!(tier, Tier::Bubblewrap(_));
         let mut checkout = Self { top, folder, private, has_home, sha: sha.to_owned(), caches: Vec::new() };
-        let shelf = if caches { Shelf::hold(session, record)? } else { None };
+        let shelf = if caches { Shelf::hold(session, record, git, sha)? } else { None };
         checkout.restore(git)?;
         checkout.caches = shelf.map(|shelf| shelf.give(session, &checkout)).unwrap_or_default();
         Ok(checkout)

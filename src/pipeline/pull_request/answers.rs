@@ -27,7 +27,7 @@ pub(super) fn give(session: &Session, client: &Client, record: &Record, head: &s
     for heard in &waiting {
         if let Some(thread) = heard.thread {
             let marker = format!("<!-- cq:reply:{thread}:{} -->", heard.round);
-            let text = words(session, &record, heard, head);
+            let text = words(&record, heard, head, &session.mask()?);
             let place = (record.repo.as_str(), pull.number);
             tolerate(session, reviews::answer_once(client, place, thread, (&marker, &text), renew))?;
         }
@@ -61,13 +61,12 @@ fn tolerate(session: &Session, result: Result<()>) -> Result<()> {
 }
 
 /// Honest about what was done: that a commit came after the comment is all that cq knows.
-fn words(session: &Session, record: &Record, one: &Heard, head: &str) -> String {
+fn words(record: &Record, one: &Heard, head: &str, mask: impl Fn(&str) -> String) -> String {
     if one.head != head {
         return format!("The agent has been back since: the branch ends with {} now.", short(head));
     }
     let said = record.run.as_ref().and_then(|run| run.summary.as_deref()).unwrap_or("nothing");
-    let said =
-        session.redactor().redact(&sanitize::lines(said)).replace('@', "@\u{2060}").replace("<!--", "<! --");
+    let said = mask(&sanitize::lines(said)).replace('@', "@\u{2060}").replace("<!--", "<! --");
     let said = sanitize::clip(&said, LONGEST);
     let quoted: Vec<String> = said.lines().map(|line| format!("> {line}")).collect();
     format!("The agent has looked at this and changed nothing. It says:\n\n{}", quoted.join("\n"))

@@ -8,8 +8,10 @@ use crate::git::outgoing::{Change, Entry, Outgoing};
 use crate::record::{Extra, Finding, FindingKind};
 use crate::sanitize;
 
-/// The most findings of one kind that are told; so many again change nothing.
+/// The most findings about paths that are told; so many again change nothing.
 const TOLD: usize = 50;
+/// What the mark of a size begins with: `size:KEY:NUMBER`.
+const SIZE: &str = "size:";
 
 /// What is known of the objects that would be pushed.
 #[derive(Debug, Default)]
@@ -30,10 +32,34 @@ pub(super) fn judge(config: &Guards, outgoing: &Outgoing, objects: &Objects) -> 
         of_paths.extend(submodule(config, change));
     }
     of_paths.extend(in_between(config, outgoing));
-    // The refused first: they must not be among those that are left out.
-    of_paths.sort_by_key(|finding| !finding.refused);
-    of_paths.truncate(TOLD);
     findings.extend(of_paths);
+    findings
+}
+
+/// Whether a person has let a finding through: this path with this content, or at least this size.
+pub(super) fn is_permitted(permitted: &[String], mark: &str) -> bool {
+    let size = |mark: &str| {
+        let (key, number) = mark.strip_prefix(SIZE)?.split_once(':')?;
+        Some((key.to_owned(), number.parse::<u64>().ok()?))
+    };
+    match size(mark) {
+        Some((key, is)) => {
+            permitted.iter().filter_map(|one| size(one)).any(|(of, most)| of == key && is <= most)
+        }
+        None => permitted.iter().any(|one| one == mark),
+    }
+}
+
+/// Of many findings so many that somebody reads them, and how many more there are. The refused come first.
+pub(super) fn told(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| !finding.refused);
+    if findings.len() > TOLD {
+        let left = findings.split_off(TOLD);
+        let refused = left.iter().filter(|finding| finding.refused).count();
+        let says = format!("and {} more, {refused} of them refused", left.len());
+        let how = if refused > 0 { Protection::Refuse } else { Protection::Flag };
+        findings.push(finding(FindingKind::Protected, how, None, says, String::new()));
+    }
     findings
 }
 
@@ -67,7 +93,7 @@ fn sizes(config: &Guards, outgoing: &Outgoing, objects: &Objects) -> Vec<Finding
     let over = limits.into_iter().filter(|(_, is, most, _)| *most > 0 && is > most);
     let told = over.map(|(what, is, most, key)| {
         let says = format!("{is} {what}, and guards.{key} is {most}");
-        finding(FindingKind::Size, Protection::Refuse, None, says, format!("size:{key}"))
+        finding(FindingKind::Size, Protection::Refuse, None, says, format!("{SIZE}{key}:{is}"))
     });
     told.collect()
 }
@@ -188,6 +214,46 @@ mod tests {
         assert_eq!(told(&small, lock, &Objects::default()).len(), 1, "only flagged");
         let none = Guards { max_files: 0, max_lines: 0, max_megabytes: 0, ..Guards::default() };
         assert!(told(&none, vec![file("a", 1 << 40)], &objects).is_empty());
+    }
+
+    #[test]
+    fn what_a_person_let_through_is_this_content_and_at_most_this_size() {
+        let permitted = ["a@1", "size:maxFiles:310", "size:maxFiles:305"].map(str::to_owned);
+        let cases = [
+            ("a@1", true),
+            ("a@2", false),
+            ("size:maxFiles:310", true),
+            ("size:maxFiles:301", true),
+            ("size:maxFiles:311", false),
+            ("size:maxLines:1", false),
+            ("size:maxFiles", false),
+        ];
+        for (mark, expected) in cases {
+            assert_eq!(is_permitted(&permitted, mark), expected, "{mark}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_of_many_is_counted_and_keeps_back_as_well() {
+        let path = |refused: bool| Finding {
+            refused,
+            ..finding(FindingKind::Protected, Protection::Flag, None, "x".into(), "m".into())
+        };
+        let findings = |refused: usize, flagged: usize| {
+            let all = std::iter::repeat_n(false, flagged).chain(std::iter::repeat_n(true, refused));
+            super::told(all.map(path).collect())
+        };
+        assert_eq!(findings(20, 30).len(), TOLD);
+        let many = findings(51, 9);
+        let last = many.last().unwrap();
+        assert_eq!(
+            (many.len(), last.says.as_str(), last.refused),
+            (TOLD + 1, "and 10 more, 1 of them refused", true)
+        );
+        let many = findings(50, 9);
+        assert!(many[..TOLD].iter().all(|one| one.refused));
+        assert_eq!(many[TOLD].says, "and 9 more, 0 of them refused");
+        assert!(!many[TOLD].refused);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use crate::secrets::Scanner;
 use crate::session::Session;
 use crate::state::events::Event;
 
-/// More than this is not searched for secrets while its size alone keeps it back.
-const SEARCHED: u64 = 256 << 20;
+/// More than this is not searched for secrets while its size alone keeps it back: the search takes several times as much
+/// memory.
+const SEARCHED: u64 = 32 << 20;
 
 /// Looks at everything that `head` would publish. `person`: somebody who may says that it is all right, secrets apart.
 pub(super) fn look(
@@ -40,11 +41,13 @@ pub(super) fn look(
         permitted = permitted.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     }
     for finding in &mut findings {
-        if finding.refused && permitted.contains(&finding.mark) {
+        if finding.refused && guards::is_permitted(&permitted, &finding.mark) {
             finding.refused = false;
             finding.says = format!("{}; a person let it through", finding.says);
         }
     }
+    // Of all of them, before any is left out of what is told.
+    let mut findings = guards::told(findings);
     if objects.bytes <= SEARCHED || !findings.iter().any(|one| one.refused && one.kind == FindingKind::Size) {
         // Found out now, so that it is known: the token that will be used.
         session.credential()?;
@@ -158,10 +161,29 @@ fn complaint(number: u64, guarded: &Guarded, refused: &[String]) -> Error {
     } else {
         format!(
             "cq-pr --allow-protected {number} pushes it in your name; cq-claim --retry {number} sends it back to an \
-             agent; guards.protected changes the rule"
+             agent; {} in the configuration is the rule",
+            rules(guarded)
         )
     };
     Error::new(Kind::NotPermitted, message).hint(hint)
+}
+
+/// The keys that decide on what was refused.
+fn rules(guarded: &Guarded) -> String {
+    let mut keys: Vec<&str> = Vec::new();
+    for found in guarded.findings.iter().filter(|one| one.refused) {
+        let key = match found.kind {
+            FindingKind::Protected => "guards.protected",
+            FindingKind::OutsideLink => "guards.outsideLinks",
+            FindingKind::Submodule => "guards.submodules",
+            FindingKind::Secret => "guards.allowSecrets",
+            FindingKind::Size => "guards.maxFiles, maxLines or maxMegabytes",
+        };
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys.join(", ")
 }
 
 /// What an agent is told that is to mend it.

@@ -11,7 +11,6 @@ use crate::git::PrivateGit;
 use crate::github::pulls::Proposal;
 use crate::record::{Guarded, Record};
 use crate::sanitize;
-use crate::secrets::Scanner;
 use crate::session::Session;
 
 /// GitHub's limit for a title, in characters.
@@ -72,13 +71,10 @@ pub(super) fn of(
         body = format!("{}{body}", values["flagged"]);
     }
     let title = format!("{} (#{})", sanitize::line(&record.issue.title), record.number);
-    let redactor = session.redactor();
-    // An agent's own words may hold one in another dress.
-    let scanner = Scanner::knowing(&redactor.known())?;
-    let masked = |text: &str| scanner.mask(&redactor.redact(text));
+    let mask = session.mask()?;
     Ok(Proposal {
-        title: sanitize::clip(&masked(&title), LONGEST_TITLE).into_owned(),
-        body: sanitize::clip(&masked(&body), LONGEST_BODY).into_owned(),
+        title: sanitize::clip(&mask(&title), LONGEST_TITLE).into_owned(),
+        body: sanitize::clip(&mask(&body), LONGEST_BODY).into_owned(),
         head: claim.branch.clone(),
         base: claim.base.clone(),
         draft: session.loaded.config.pull_request.draft,

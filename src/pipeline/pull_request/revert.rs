@@ -15,6 +15,7 @@ use crate::git::Identity;
 use crate::github::pulls::{self, Proposal};
 use crate::github::reviews::{self, Progress};
 use crate::github::{Client, comments, issues, merges};
+use crate::pipeline::cleanup;
 use crate::record::{Extra, Feedback, FeedbackSource, PullRequest, Record, Revert, RevertStep, Status};
 use crate::sanitize;
 use crate::session::Session;
@@ -137,6 +138,8 @@ impl Reverting<'_> {
             record = self.open(&record)?;
         }
         self.reopen(&record)?;
+        // The new claim replaces the old one, and nothing would lead to its workspace and branches any more.
+        cleanup::make_way(self.session, &record)?;
         self.queue(&record)
     }
 

@@ -6,9 +6,9 @@ use crate::session::Session;
 
 /// One tick's part; while nothing is to be started, no spares are made.
 pub(super) fn prepare(session: &Session, quiet: bool) -> Result<Tally> {
-    workspace::empty_trash(session)?;
+    let emptied = workspace::empty_trash(session);
     if !quiet {
         spares::tend(session)?;
     }
-    Ok(Tally::default())
+    emptied.map(|_| Tally::default())
 }

@@ -102,6 +102,12 @@ impl Life {
         self.claim.is_some() && self.claim == other.claim
     }
 
+    /// Whether it is what became of another, which a revert had brought back from the archive under a new claim: it has all
+    /// of the other's history and costs.
+    pub(super) fn goes_on_from(&self, other: &Self) -> bool {
+        other.status == Some(Status::Completed) && self.history.starts_with(&other.history)
+    }
+
     /// When its status last changed.
     pub(super) fn changed_at(&self) -> Option<Timestamp> {
         self.history.last().map(|step| step.at)

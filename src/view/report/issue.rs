@@ -85,11 +85,24 @@ pub(super) struct Check {
     pub(super) seconds: f64,
 }
 
+/// Without those that went on in another.
+fn each_once(lives: Vec<Life>) -> Vec<Life> {
+    let mut left: Vec<Life> = Vec::with_capacity(lives.len());
+    for life in lives {
+        left.retain(|one| !life.goes_on_from(one));
+        if !left.iter().any(|one| one.goes_on_from(&life)) {
+            left.push(life);
+        }
+    }
+    left
+}
+
 /// Tells what became of an issue: `lives` are its claims, `ends` what the feed says of it in the feed's order. None
 /// where nothing was ever claimed.
 pub(super) fn of(number: u64, mut lives: Vec<Life>, ends: &[End], now: Timestamp) -> Option<Issue> {
     lives.retain(|life| !life.history.is_empty());
     lives.sort_by_key(|life| (life.history.first().map(|step| step.at), !life.archived));
+    let lives = each_once(lives);
     let claimed_at = lives.first()?.history.first()?.at;
     let last = lives.last()?.clone();
     let changed_at = last.changed_at()?;

@@ -185,6 +185,22 @@ fn the_claims_of_an_issue_add_up() {
     assert_eq!(issue.first_pass, Some(false));
 }
 
+/// A revert keeps history and costs under a new claim, and the copy in the archive stays.
+#[test]
+fn what_a_revert_brought_back_counts_once() {
+    let mut steps = vec![(0, Queued, "c"), (5, InProgress, "s"), (50, PrReady, "p"), (90, Completed, "p")];
+    let mut archived = life(&steps, json!({"spent_usd": 1.0, "claim": {"token": "old"}}));
+    archived.archived = true;
+    steps.extend([(200, Queued, "p"), (210, InProgress, "s")]);
+    let now = life(&steps, json!({"spent_usd": 1.0, "claim": {"token": "new"}}));
+    for lives in [vec![archived.clone(), now.clone()], vec![now.clone(), archived.clone(), archived.clone()]]
+    {
+        let issue = told(lives, &[], 300);
+        assert_eq!((issue.status, issue.runs, issue.cost_usd), ("in-progress", 2, Some(1.0)));
+    }
+    assert_eq!(told(vec![archived.clone(), archived], &[], 300).cost_usd, Some(1.0));
+}
+
 #[test]
 fn a_record_without_a_history_says_nothing() {
     assert_eq!(of(7, vec![life(&[], json!({}))], &[], at(0)), None);
