@@ -291,6 +291,9 @@ impl Reverting<'_> {
         let token = record.claimed()?.token.clone();
         let now = session.clock.now();
         let revert = known(record)?.clone();
+        // The base has what was merged: a fetch from before that is no place to begin at.
+        let (_, private) = session.git()?;
+        private.forget_fetch()?;
         let why = format!("#{} was taken back: {}", revert.of, sanitize::line(&revert.reason));
         session.claims().anew(record.number, &terms, &why, &mut |record| {
             if record.claimed()?.token != token {
