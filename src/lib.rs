@@ -13,7 +13,7 @@
 //! 5. [`state`]: the only place for locks and durable writes. [`config`]. [`schema`]: what the files look like.
 //! 6. [`record`]: the record and its lifecycle, pure.
 //! 7. The edges of the process, each the only place of its kind: [`process`] (programs), [`output`] (stdout and
-//!    stderr), [`environment`], [`clock`]. [`redact`], [`secrets`] and [`sanitize`] guard what goes out, [`visible`]
+//!    stderr), [`environment`], [`clock`]. [`digest`]: what tells whether something is as it was. [`redact`], [`secrets`] and [`sanitize`] guard what goes out, [`visible`]
 //!    what comes in. [`error`]: kinds and exit statuses.
 
 pub mod agent;
@@ -21,6 +21,7 @@ pub mod claims;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod digest;
 pub mod environment;
 pub mod error;
 pub mod git;

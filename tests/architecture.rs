@@ -15,7 +15,18 @@ const FLOORS: [&[&str]; 7] = [
     &["agent", "github", "claims", "git", "limits", "sandbox"],
     &["state", "config", "schema"],
     &["record"],
-    &["process", "output", "environment", "clock", "redact", "secrets", "sanitize", "visible", "error"],
+    &[
+        "process",
+        "output",
+        "environment",
+        "clock",
+        "digest",
+        "redact",
+        "secrets",
+        "sanitize",
+        "visible",
+        "error",
+    ],
 ];
 
 /// Who reaches up all the same, and why.

@@ -2,13 +2,13 @@
 //! files back. No filter, no attribute and no index of the folder has a say in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
 use super::{LOCAL_DEADLINE, PrivateGit, complaint};
+use crate::digest::hex;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::process::Program;
 use crate::state::{durable, make_private};
@@ -48,10 +48,7 @@ impl BlobHash {
 
     /// The name.
     pub fn finish(self) -> String {
-        self.0.finish().as_ref().iter().fold(String::new(), |mut name, byte| {
-            let _ = write!(name, "{byte:02x}");
-            name
-        })
+        hex(self.0.finish().as_ref())
     }
 }
 

@@ -4,15 +4,13 @@
 //! the record by a fingerprint. Anybody may write on a public pull request; what a stranger writes is not looked at, not
 //! even to see whether somebody is still writing.
 
-use std::fmt::Write as _;
-
 use chrono::TimeDelta;
-use ring::digest::{SHA256, digest};
 
 use super::checks::{CheckSeen, Checks};
 use super::trust::{Actor, ActorKind, Edit, Permissions, Policy, Role};
 use super::{Extra, Heard, Rounds};
 use crate::clock::Timestamp;
+use crate::digest;
 
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +72,7 @@ impl Remark {
     /// How it reads: an edit changes it, nothing else does.
     pub fn print(&self) -> String {
         let edited = self.edit.as_ref().map(|edit| edit.at.to_rfc3339()).unwrap_or_default();
-        let mut text = String::with_capacity(16);
-        for byte in
-            &digest(&SHA256, format!("{}\n{edited}\n{}", self.key, self.body).as_bytes()).as_ref()[..8]
-        {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        digest::short(format!("{}\n{edited}\n{}", self.key, self.body).as_bytes())
     }
 
     /// Whether it wants something of the agent. What is said below the pull request goes along, and asks for nothing by

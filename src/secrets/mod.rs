@@ -5,11 +5,10 @@
 //! one, else by how random it looks. Each byte sequence is looked at as it is and through [`views`]: base64, hex,
 //! escapes, reversed, one in the other.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Range;
 
-use ring::digest::{SHA256, digest};
-
+use crate::digest;
 use crate::error::Result;
 use crate::redact::MASK;
 
@@ -83,18 +82,9 @@ impl Hit {
     pub fn fingerprint(&self, place: &str) -> String {
         match &self.digest {
             Some(digest) => digest.clone(),
-            None => short_digest(&[self.title().as_bytes(), b"\0", place.as_bytes()].concat()),
+            None => digest::short(&[self.title().as_bytes(), b"\0", place.as_bytes()].concat()),
         }
     }
-}
-
-/// The first half of what SHA-256 gives, in hex: enough to be told apart by.
-fn short_digest(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(16);
-    for byte in digest(&SHA256, bytes).as_ref().iter().take(8) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 impl Scanner {

@@ -6,7 +6,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::random::{distinct, looks_random};
 use super::views::View;
-use super::{Hit, short_digest, special};
+use super::{Hit, special};
+use crate::digest;
 use crate::error::{Kind, OrFail, Result};
 
 /// Of what characters a key is made.
@@ -180,7 +181,7 @@ impl Vendors {
             let value = &text[range.clone()];
             if !PUBLISHED.contains(&value) {
                 let (form, place) = (view.form(), view.place(&range));
-                hits.push(Hit { kind, form, range: place, piece: None, digest: Some(short_digest(value)) });
+                hits.push(Hit { kind, form, range: place, piece: None, digest: Some(digest::short(value)) });
             }
         }
     }

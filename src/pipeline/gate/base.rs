@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::log;
 use super::plan::{self, Planned};
+use crate::digest::sha256;
 use crate::error::{Kind, OrFail, Result};
 use crate::record::{Check, GateVerdict};
 use crate::session::Session;
@@ -24,7 +24,7 @@ fn file(session: &Session, tree: &str, command: &[String]) -> Result<Option<Path
     let Some(cache) = session.state.cache() else { return Ok(None) };
     let question =
         serde_json::to_vec(&(tree, command)).or_fail(Kind::Internal, || "cannot write a command")?;
-    Ok(Some(cache.join("base").join(format!("{}.json", log::sha256(&question)))))
+    Ok(Some(cache.join("base").join(format!("{}.json", sha256(&question)))))
 }
 
 fn known(session: &Session, tree: &str, command: &[String]) -> Result<Option<Check>> {

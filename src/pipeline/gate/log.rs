@@ -1,12 +1,10 @@
 //! What a check said: kept without secrets, with its digest, and its end told to the next attempt.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use ring::digest::{Context, SHA256};
-
+use crate::digest::sha256;
 use crate::redact::Redactor;
 use crate::sanitize;
 
@@ -56,16 +54,6 @@ fn finish_within(log: &mut File, redactor: &Redactor, longest: u64) -> std::io::
     log.seek(SeekFrom::Start(0))?;
     log.write_all(kept.as_bytes())?;
     Ok(sha256(kept.as_bytes()))
-}
-
-/// A digest, hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(bytes);
-    context.finish().as_ref().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// The last lines of a log, safe to show.

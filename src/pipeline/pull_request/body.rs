@@ -1,10 +1,7 @@
 //! The body of a pull request, kept true: after another round it names the tree that is there now, unless somebody has
 //! written in it meanwhile.
 
-use std::fmt::Write as _;
-
-use ring::digest::{SHA256, digest};
-
+use crate::digest;
 use crate::error::Result;
 use crate::github::pulls::Proposal;
 use crate::github::{Client, pulls};
@@ -20,24 +17,16 @@ const SEAL: &str = "<!-- cq:body:";
 /// With the seal.
 pub(super) fn sealed(proposal: Proposal) -> Proposal {
     let body = sanitize::clip(&proposal.body, LONGEST).trim_end().to_owned();
-    let seal = print(&body);
+    let seal = digest::short(body.as_bytes());
     Proposal { body: format!("{body}\n\n{SEAL}{seal} -->"), ..proposal }
 }
 
 /// Whether it reads as cq wrote it. Line ends are the site's affair.
 fn is_untouched(body: &str) -> bool {
     let body = body.replace('\r', "");
-    body.rsplit_once(SEAL)
-        .is_some_and(|(text, seal)| seal.trim() == format!("{} -->", print(text.trim_end())))
-}
-
-fn print(text: &str) -> String {
-    let mut print = String::with_capacity(16);
-    for byte in &digest(&SHA256, text.as_bytes()).as_ref()[..8] {
-        // Writing to a string cannot fail.
-        let _ = write!(print, "{byte:02x}");
-    }
-    print
+    body.rsplit_once(SEAL).is_some_and(|(text, seal)| {
+        seal.trim() == format!("{} -->", digest::short(text.trim_end().as_bytes()))
+    })
 }
 
 /// Writes it anew after a round; a first delivery has just written it.

@@ -1,10 +1,9 @@
 //! The digest of the text that was approved.
 
-use std::fmt::Write as _;
-
 use ring::digest::{Context, SHA256};
 
 use crate::clock::Timestamp;
+use crate::digest::hex;
 use crate::record::{Issue, IssueComment, Source, Trust, Verdict};
 
 /// SHA-256, hexadecimal, of all of an issue that reaches a prompt as somebody's words: title, body and the carried
@@ -31,12 +30,7 @@ pub(super) fn digest(title: &str, body: &str, comments: &[IssueComment]) -> Stri
         field(&moment(comment.created_at));
         field(&comment.body);
     }
-    let mut text = String::with_capacity(64);
-    for byte in hash.finish().as_ref() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(hash.finish().as_ref())
 }
 
 /// To the nanosecond, so that two moments never look the same.
