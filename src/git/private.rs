@@ -255,16 +255,27 @@ impl PrivateGit {
         if tree == self.tree_of(head)? {
             return Ok(None);
         }
+        self.commit_tree(&tree, head, message, by).map(Some)
+    }
+
+    /// A commit of a tree. No ref is touched.
+    pub(super) fn commit_tree(
+        &self,
+        tree: &str,
+        parent: &str,
+        message: &str,
+        by: &Identity,
+    ) -> Result<String> {
         let done = self
             .program()
-            .args(["commit-tree", &tree, "-p", head])
+            .args(["commit-tree", tree, "-p", parent])
             .env("GIT_AUTHOR_NAME", &by.name)
             .env("GIT_AUTHOR_EMAIL", &by.email)
             .env("GIT_COMMITTER_NAME", &by.name)
             .env("GIT_COMMITTER_EMAIL", &by.email)
             .stdin_bytes(message)
             .run(LOCAL_DEADLINE)?;
-        if done.success() { Ok(Some(done.text())) } else { Err(complaint("commit", &done)) }
+        if done.success() { Ok(done.text()) } else { Err(complaint("commit", &done)) }
     }
 
     /// The commit that a branch of the remote points to, and the name of the remote's default branch.

@@ -43,17 +43,4 @@ impl PrivateGit {
         }
         self.commit_tree(&tree, onto, message, by).map(Some)
     }
-
-    fn commit_tree(&self, tree: &str, parent: &str, message: &str, by: &Identity) -> Result<String> {
-        let done = self
-            .program()
-            .args(["commit-tree", tree, "-p", parent])
-            .env("GIT_AUTHOR_NAME", &by.name)
-            .env("GIT_AUTHOR_EMAIL", &by.email)
-            .env("GIT_COMMITTER_NAME", &by.name)
-            .env("GIT_COMMITTER_EMAIL", &by.email)
-            .stdin_bytes(message)
-            .run(LOCAL_DEADLINE)?;
-        if done.success() { Ok(done.text()) } else { Err(complaint("commit", &done)) }
-    }
 }
