@@ -44,6 +44,18 @@ pub(super) enum Verdict {
     Refused(Error),
 }
 
+impl Verdict {
+    /// What went wrong, for whoever asks once and no more; none of an answer.
+    pub(super) fn error(self) -> Option<Error> {
+        match self {
+            Self::Good(_) | Self::Unchanged => None,
+            Self::Limited(error) | Self::Trouble(error) | Self::NotSignedIn(error) | Self::Refused(error) => {
+                Some(error)
+            }
+        }
+    }
+}
+
 /// Judges an answer; with what the budget learns from it. `sent` and `now` are this machine's clock; moments in the answer are
 /// the server's, and are moved by the difference that its `Date` shows.
 pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict, Lesson) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use ureq::http::HeaderMap;
 use url::{Origin, Url};
 
-use super::super::verdict::{Verdict, date, judge};
+use super::super::verdict::{date, judge};
 use super::super::wire::Sent;
 use super::Client;
 use crate::clock::Clock;
@@ -50,18 +50,11 @@ impl Client {
         let reply = reply.map_err(|error| Error::because(Kind::Unavailable, error, "no answer"))?;
         let reply = reply.masked(&self.redactor);
         let (verdict, _) = judge(&reply, token.is_some(), Clock::System.now_exact());
-        let error = match verdict {
-            Verdict::Good(_) | Verdict::Unchanged => None,
-            Verdict::Limited(error)
-            | Verdict::Trouble(error)
-            | Verdict::NotSignedIn(error)
-            | Verdict::Refused(error) => Some(error),
-        };
         Ok(Probe {
             status: reply.status,
             body: serde_json::from_slice(&reply.body).unwrap_or_default(),
             skew: date(&reply.headers).map(|date| date - began),
-            error,
+            error: verdict.error(),
             headers: reply.headers,
         })
     }

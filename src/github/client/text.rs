@@ -3,7 +3,7 @@
 use url::{Origin, Url};
 
 use super::super::budget::{Demand, Effect, Lesson, Resource};
-use super::super::verdict::{LATER, Verdict, judge};
+use super::super::verdict::{LATER, judge};
 use super::super::wire::Sent;
 use super::Client;
 use crate::clock::Clock;
@@ -41,14 +41,7 @@ impl Client {
         let is_githubs = reply.headers.contains_key("x-ratelimit-limit");
         let lesson = if is_githubs { lesson } else { Lesson::Answered(None) };
         self.limiter.learn(Resource::Core, lesson, began);
-        match verdict {
-            Verdict::Limited(error)
-            | Verdict::Trouble(error)
-            | Verdict::NotSignedIn(error)
-            | Verdict::Refused(error) => Err(failed(error)),
-            Verdict::Good(_) | Verdict::Unchanged => {
-                Err(failed(Error::new(Kind::Unavailable, format!("an answer {}", reply.status)).hint(LATER)))
-            }
-        }
+        let odd = || Error::new(Kind::Unavailable, format!("an answer {}", reply.status)).hint(LATER);
+        Err(failed(verdict.error().unwrap_or_else(odd)))
     }
 }
