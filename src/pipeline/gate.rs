@@ -182,7 +182,7 @@ impl Checking<'_> {
             gates.checks = all(&bench, self.private, self.plan)?;
             gates.caches.clone_from(&checkout.caches);
             if GateVerdict::of(&gates.checks) == GateVerdict::Passed
-                && let Some(kept) = Shelf::hold(self.session, self.record, self.private, head)?
+                && let Some(kept) = Shelf::hold(self.session, self.record, &checkout.shared)?
             {
                 kept.keep(self.session, &checkout);
             }

@@ -31,23 +31,23 @@ pub(super) struct Shelf {
     _lock: lock::Guard,
 }
 
-impl Shelf {
-    /// None where nothing is to be kept, or nobody lets go of it. What a commit has files of its own in is no cache of it:
-    /// they would be mixed with another one's.
-    pub(super) fn hold(
-        session: &Session,
-        record: &Record,
-        git: &PrivateGit,
-        sha: &str,
-    ) -> Result<Option<Self>> {
-        let mut names = Vec::new();
-        for name in &session.loaded.config.gate.caches {
-            if !name.starts_with("~/") && git.has_at(sha, name)? {
-                session.note(&format!("gate.caches: '{name}' is in the tree itself, and is not shared"));
-            } else {
-                names.push(name.clone());
-            }
+/// The caches that a commit can be given. What it has files of its own in is none: they would be mixed with another
+/// commit's.
+pub(super) fn of(session: &Session, git: &PrivateGit, sha: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for name in &session.loaded.config.gate.caches {
+        if !name.starts_with("~/") && git.has_at(sha, name)? {
+            session.note(&format!("gate.caches: '{name}' is in the tree itself, and is not shared"));
+        } else {
+            names.push(name.clone());
         }
+    }
+    Ok(names)
+}
+
+impl Shelf {
+    /// Of these caches; none where there are none, or nobody lets go of the shelf.
+    pub(super) fn hold(session: &Session, record: &Record, names: &[String]) -> Result<Option<Self>> {
         if names.is_empty() {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl Shelf {
         let kept = folder.join(file_name(&record.repo));
         make_private(&kept)?;
         match lock::take(&folder.join("lock"), PATIENCE, session.clock.now()) {
-            Ok(lock) => Ok(Some(Self { kept, names, _lock: lock })),
+            Ok(lock) => Ok(Some(Self { kept, names: names.to_vec(), _lock: lock })),
             Err(error) if error.kind == Kind::TryAgain => {
                 session.complain(&error.context("caches are not shared"));
                 Ok(None)

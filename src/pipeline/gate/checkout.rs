@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::caches::Shelf;
+use super::caches::{self, Shelf};
 use crate::error::Result;
 use crate::git::PrivateGit;
 use crate::pipeline::supervise::put_away;
@@ -24,6 +24,8 @@ pub(super) struct Checkout {
     /// Whether the home in `private` is the one that checks have.
     has_home: bool,
     sha: String,
+    /// The caches that it can be given, and can give.
+    pub(super) shared: Vec<String>,
     /// The caches that it was given.
     pub(super) caches: Vec<String>,
 }
@@ -50,8 +52,10 @@ impl Checkout {
             make_private(folder)?;
         }
         let has_home = matches!(tier, Tier::Bubblewrap(_));
-        let mut checkout = Self { top, folder, private, has_home, sha: sha.to_owned(), caches: Vec::new() };
-        let shelf = if caches { Shelf::hold(session, record, git, sha)? } else { None };
+        let shared = caches::of(session, git, sha)?;
+        let (sha, given) = (sha.to_owned(), Vec::new());
+        let mut checkout = Self { top, folder, private, has_home, sha, shared, caches: given };
+        let shelf = if caches { Shelf::hold(session, record, &checkout.shared)? } else { None };
         checkout.restore(git)?;
         checkout.caches = shelf.map(|shelf| shelf.give(session, &checkout)).unwrap_or_default();
         Ok(checkout)

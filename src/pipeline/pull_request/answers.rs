@@ -16,18 +16,22 @@ const LONGEST: usize = 1_500;
 /// Answers what the round that has just been delivered dealt with: each thread once, whoever is killed on the way.
 /// What GitHub refuses is told and keeps nothing back.
 pub(super) fn give(session: &Session, client: &Client, record: &Record, head: &str) -> Result<Record> {
-    let mut record = record.clone();
+    let record = record.clone();
     let Some(pull) = record.pull_request.clone() else { return Ok(record) };
     if !session.loaded.config.feedback.reply {
         return Ok(record);
     }
     let waiting: Vec<Heard> = record.rounds.iter().flat_map(|rounds| rounds.unanswered().cloned()).collect();
     let renew = || session.claims().renew(record.number, &record.claimed()?.token).map(drop);
+    if waiting.is_empty() {
+        return Ok(record);
+    }
+    let mask = session.mask()?;
     let mut again: Vec<String> = Vec::new();
     for heard in &waiting {
         if let Some(thread) = heard.thread {
             let marker = format!("<!-- cq:reply:{thread}:{} -->", heard.round);
-            let text = words(&record, heard, head, &session.mask()?);
+            let text = words(&record, heard, head, &mask);
             let place = (record.repo.as_str(), pull.number);
             tolerate(session, reviews::answer_once(client, place, thread, (&marker, &text), renew))?;
         }
@@ -39,15 +43,12 @@ pub(super) fn give(session: &Session, client: &Client, record: &Record, head: &s
         let again = Asked { people: again, ..Asked::default() };
         tolerate(session, reviewers::ask(client, &record.repo, pull.number, &again))?;
     }
-    if !waiting.is_empty() {
-        let now = session.clock.now();
-        record = claims::update(&session.state, record.claimed()?, record.number, |record| {
-            let known = record.rounds.iter_mut().flat_map(|rounds| &mut rounds.heard);
-            known.filter(|one| waiting.contains(one)).for_each(|one| one.answered_at = Some(now));
-            Ok(())
-        })?;
-    }
-    Ok(record)
+    let now = session.clock.now();
+    claims::update(&session.state, record.claimed()?, record.number, |record| {
+        let known = record.rounds.iter_mut().flat_map(|rounds| &mut rounds.heard);
+        known.filter(|one| waiting.contains(one)).for_each(|one| one.answered_at = Some(now));
+        Ok(())
+    })
 }
 
 fn tolerate(session: &Session, result: Result<()>) -> Result<()> {
