@@ -28,12 +28,14 @@ mod revert;
 mod shown;
 mod taken;
 pub mod tamper;
+mod there;
 
 pub use merges::Merged;
 pub use private::{Identity, PrivateGit};
 pub use quarantine::{Quarantine, Stand};
 pub use remote::Remote;
 pub use repository::{Repository, Worktree};
+pub use there::{RefChange, There, branch_ref};
 
 /// No local git command takes longer, not even a checkout of a very large tree.
 const LOCAL_DEADLINE: Duration = Duration::from_secs(600);

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use super::tamper::Settings;
-use super::{Git, LOCAL_DEADLINE, REMOTE_DEADLINE, Remote, Repository, complaint};
+use super::{Git, LOCAL_DEADLINE, Repository, complaint};
 use crate::clock::Timestamp;
-use crate::error::{Error, Kind, OrFail, Result};
+use crate::error::{Kind, OrFail, Result};
 use crate::process::{Finished, Program};
 use crate::state::{durable, lock, make_private};
 
@@ -266,96 +266,20 @@ impl PrivateGit {
         message: &str,
         by: &Identity,
     ) -> Result<String> {
-        let done = self
-            .program()
-            .args(["commit-tree", tree, "-p", parent])
-            .env("GIT_AUTHOR_NAME", &by.name)
-            .env("GIT_AUTHOR_EMAIL", &by.email)
-            .env("GIT_COMMITTER_NAME", &by.name)
-            .env("GIT_COMMITTER_EMAIL", &by.email)
-            .stdin_bytes(message)
-            .run(LOCAL_DEADLINE)?;
-        if done.success() { Ok(done.text()) } else { Err(complaint("commit", &done)) }
-    }
-
-    /// The commit that a branch of the remote points to, and the name of the remote's default branch.
-    pub fn remote_head(&self, remote: &Remote, branch: &str) -> Result<There> {
-        let full = format!("refs/heads/{branch}");
-        let ask = self.program().args([
-            "ls-remote",
-            "--quiet",
-            "--symref",
-            "--end-of-options",
-            &remote.address,
-            "HEAD",
-            &full,
-        ]);
-        let done = remote.authorize(ask)?.run(REMOTE_DEADLINE)?;
-        if !done.success() {
-            return Err(complaint(&format!("ask '{}'", remote.address), &done));
-        }
-        Ok(There::of(&done.text(), &full))
-    }
-
-    /// Deletes a branch of the remote that still ends in this commit.
-    pub fn delete_there(&self, remote: &Remote, branch: &str, expected: &str) -> Result<()> {
-        self.push_change(remote, "", branch, Some(expected))
-    }
-
-    /// Pushes a commit to a branch, on the condition that the branch still is what was last seen there (none:
-    /// does not exist).
-    pub fn push(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
-        self.push_change(remote, sha, branch, expected)
-    }
-
-    fn push_change(&self, remote: &Remote, sha: &str, branch: &str, expected: Option<&str>) -> Result<()> {
-        let push = self.program().args([
-            "push".to_owned(),
-            "--quiet".to_owned(),
-            "--porcelain".to_owned(),
-            "--no-verify".to_owned(),
-            "--no-recurse-submodules".to_owned(),
-            format!("--force-with-lease=refs/heads/{branch}:{}", expected.unwrap_or_default()),
-            "--end-of-options".to_owned(),
-            remote.address.clone(),
-            format!("{sha}:refs/heads/{branch}"),
-        ]);
-        let done = remote.authorize(push)?.run(REMOTE_DEADLINE)?;
-        if done.success() {
-            return Ok(());
-        }
-        let what = if sha.is_empty() { "delete" } else { "push" };
-        let preposition = if sha.is_empty() { "at" } else { "to" };
-        let what = format!("{what} '{branch}' {preposition} '{}'", remote.address);
-        if String::from_utf8_lossy(&done.stdout).contains("(stale info)") {
-            let message = format!("cannot {what}: somebody else has changed the branch");
-            return Err(Error::new(Kind::Failed, message).hint("run cq-pr again to see what is there now"));
-        }
-        Err(complaint(&what, &done))
+        commit(self.program().args(["commit-tree", tree, "-p", parent]), message, by)
     }
 }
 
-/// What is there of a branch on a remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct There {
-    /// The commit that the branch points to; none if there is no such branch.
-    pub head: Option<String>,
-    /// The remote's default branch; none if it does not say.
-    pub default_branch: Option<String>,
-}
-
-impl There {
-    /// `ref: refs/heads/main`, a tab, `HEAD`; and for each ref its commit, a tab, its name.
-    fn of(answer: &str, full: &str) -> Self {
-        let find = |name: &str, start: &str| {
-            let lines = answer.lines().filter_map(|line| line.split_once('\t'));
-            let mut named = lines.filter(|(_, of)| *of == name);
-            named
-                .find_map(|(what, _)| what.strip_prefix(start).filter(|what| !what.contains(' ')))
-                .map(str::to_owned)
-        };
-        Self { head: find(full, ""), default_branch: find("HEAD", "ref: refs/heads/") }
-    }
+/// Runs a `git commit-tree`; gives the commit.
+pub(super) fn commit(program: Program, message: &str, by: &Identity) -> Result<String> {
+    let done = program
+        .env("GIT_AUTHOR_NAME", &by.name)
+        .env("GIT_AUTHOR_EMAIL", &by.email)
+        .env("GIT_COMMITTER_NAME", &by.name)
+        .env("GIT_COMMITTER_EMAIL", &by.email)
+        .stdin_bytes(message)
+        .run(LOCAL_DEADLINE)?;
+    if done.success() { Ok(done.text()) } else { Err(complaint("commit", &done)) }
 }
 
 /// What `cat-file --batch` answered: `<oid> <type> <size>`, the content and a line end each, or a line without them.
@@ -375,15 +299,6 @@ fn batch(mut answer: &[u8], count: usize) -> Vec<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_remote_says_its_default_branch() {
-        let told = "ref: refs/heads/main\tHEAD\n0a\tHEAD\n0b\trefs/heads/claude/x";
-        let there = There::of(told, "refs/heads/claude/x");
-        assert_eq!((there.head.as_deref(), there.default_branch.as_deref()), (Some("0b"), Some("main")));
-        let there = There::of("0a\trefs/heads/claude/xy", "refs/heads/claude/x");
-        assert_eq!((there.head, there.default_branch), (None, None));
-    }
 
     #[test]
     fn the_answers_of_a_batch_are_told_apart() {

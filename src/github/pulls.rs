@@ -55,7 +55,22 @@ pub fn of_branch(client: &Client, repo: &str, branch: &str, sha: &str) -> Result
     of_owners_branch(client, repo, owner, branch, sha)
 }
 
+/// What a branch has come to: its open pull request, else one that was merged, else the newest. Never from the cache.
+pub fn latest_of(client: &Client, repo: &str, branch: &str) -> Result<Option<PullRequest>> {
+    let owner = repo.split('/').next().unwrap_or_default();
+    let all = all_of_branch(client, repo, owner, branch)?;
+    let mut all: Vec<_> = all.into_iter().map(|found| found.pull_request).collect();
+    // It is stable: of several the newest.
+    all.sort_by_key(|pull| ["open", "merged"].iter().position(|state| *state == pull.state).unwrap_or(2));
+    Ok(all.into_iter().next())
+}
+
 fn of_owners_branch(client: &Client, repo: &str, owner: &str, branch: &str, sha: &str) -> Result<Known> {
+    Ok(choose(&all_of_branch(client, repo, owner, branch)?, sha))
+}
+
+/// Newest first.
+fn all_of_branch(client: &Client, repo: &str, owner: &str, branch: &str) -> Result<Vec<Found>> {
     // Without the owner GitHub ignores the filter and answers with every pull request.
     let head = format!("{owner}:{branch}");
     let query = [
@@ -68,7 +83,7 @@ fn of_owners_branch(client: &Client, repo: &str, owner: &str, branch: &str, sha:
     let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
     let list = answer.body.as_array().map(Vec::as_slice).unwrap_or_default();
     let of_it = list.iter().filter(|pull| pull["head"]["ref"].as_str() == Some(branch));
-    Ok(choose(&of_it.map(found).collect::<Result<Vec<_>>>()?, sha))
+    of_it.map(found).collect()
 }
 
 /// Newest first.

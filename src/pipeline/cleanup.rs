@@ -87,9 +87,8 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
     let records = session.state.in_flight(|error| session.complain(&error))?;
     let (hours, now) = (session.loaded.config.workspace.cleanup_after_hours, session.clock.now());
-    let deletes = session.loaded.config.cleanup.delete_remote_branches;
     let due = records.iter().filter(|record| {
-        let has_work = due::owns_workspace(record, &records) || due::is_without_workspace(record, deletes);
+        let has_work = due::owns_workspace(record, &records) || due::is_without_workspace(record);
         has_work && due::is_due(record, wish, hours, now)
     });
     let done = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut report))?;
@@ -138,8 +137,7 @@ fn sweep(session: &Session, wish: &Wish, report: &mut Report, tally: &mut Tally)
 fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> Result<()> {
     let number = record.number;
     let instance = record.instance().to_owned();
-    let deletes = session.loaded.config.cleanup.delete_remote_branches;
-    if due::is_without_workspace(record, deletes) {
+    if due::is_without_workspace(record) {
         if wish.dry_run {
             session.note(&format!("would finish the cleanup of issue #{number}"));
             return Ok(());

@@ -21,6 +21,7 @@ mod merge;
 mod paths;
 mod proposal;
 mod receipt;
+pub(super) mod reservation;
 mod revert;
 mod sync;
 mod told;

@@ -45,7 +45,15 @@ fn a_branch_gets_one_pull_request_however_often_it_is_asked_for() {
     let second = house.cq("pr").fed(gated.to_string()).quietly().record();
     assert_eq!(first["pull_request"], second["pull_request"]);
     assert_eq!(house.lab.pulls().len(), 1);
-    assert_eq!(house.lab.repository()["pushes"].as_array().unwrap().len(), 1);
+    let repository = house.lab.repository();
+    let pushes: Vec<&str> = repository["pushes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|push| push["reference"].as_str().unwrap())
+        .collect();
+    let branch = format!("refs/heads/{}", gated["claim"]["branch"].as_str().unwrap());
+    assert_eq!(pushes, ["refs/cq/pulls/1", &branch]);
 }
 
 /// GitHub did what it was asked for, and the answer was lost: once, and then whenever cq looked again.

@@ -15,16 +15,24 @@ use crate::support::house::{House, Plan};
 const LATER: &str = "2199-01-01T00:00:00Z";
 
 /// A house with as many issues as are wanted, each checked and ready for cq-pr.
-struct Press {
-    house: House,
+pub(crate) struct Press {
+    pub(crate) house: House,
     checked: Value,
 }
 
 impl Press {
-    fn new(issues: u64) -> Self {
+    pub(crate) fn new(issues: u64) -> Self {
         let issue = |number: u64| json!({"number": number, "title": format!("Issue {number}"), "labels": ["claude-ready"]});
         let issues: Vec<Value> = (1..=issues).map(issue).collect();
-        let house = House::new(&Plan { issues: json!(issues), ..Plan::default() });
+        Self::in_house(House::new(&Plan { issues: json!(issues), ..Plan::default() }))
+    }
+
+    /// Another machine with the same issues.
+    pub(crate) fn beside(&self) -> Self {
+        Self::in_house(self.house.beside(&Plan::default()))
+    }
+
+    fn in_house(house: House) -> Self {
         house.configure(|config| {
             config["pullRequest"] = json!({"labels": ["by-cq", "agent"], "assignees": ["mia"]});
             config["queue"]["maxConcurrentIssues"] = json!(10_000);
@@ -38,12 +46,17 @@ impl Press {
 
     /// Puts an issue where cq-gate leaves it; gives its branch.
     fn ready(&self, number: u64) -> String {
-        let branch = format!("claude/issue-{number}-20260131093000");
+        self.ready_since(number, "20260131093000", &format!("token-{number}"))
+    }
+
+    /// The same of a claim that was made at this moment, with this token.
+    pub(crate) fn ready_since(&self, number: u64, stamp: &str, token: &str) -> String {
+        let branch = format!("claude/issue-{number}-{stamp}");
         let mut record = self.checked.clone();
         let head = record["run"]["head_sha"].as_str().unwrap().to_owned();
         self.house.git(&["update-ref", &format!("refs/heads/{branch}"), &head]);
         record["number"] = json!(number);
-        record["claim"]["token"] = json!(format!("token-{number}"));
+        record["claim"]["token"] = json!(token);
         record["claim"]["instance"] = json!(format!("claude-instance-{}", 100 + number));
         record["claim"]["branch"] = json!(branch);
         fs::write(self.house.state_dir().join(format!("records/{number}.json")), record.to_string()).unwrap();

@@ -15,6 +15,7 @@ mod support;
 mod checkout;
 mod claims;
 mod deliveries;
+mod machines;
 mod place;
 mod pressure;
 mod processes;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -69,21 +70,36 @@ fn seed(plan: &Plan) -> Value {
 
 /// A house that stands. Falls with the test, and whoever still works in it falls too.
 pub(crate) struct House {
-    pub(crate) lab: Lab,
+    /// Houses beside each other share it.
+    pub(crate) lab: Arc<Lab>,
     folder: TempDir,
 }
 
 impl House {
     pub(crate) fn new(plan: &Plan) -> Self {
-        // A space and a letter beyond ASCII: nothing may take a path for words.
-        let folder = tempfile::Builder::new().prefix("cq höuse ").tempdir().unwrap();
+        let folder = Self::ground(plan);
         let root = folder.path();
-        fs::create_dir(root.join("home")).unwrap();
         fs::write(root.join("issues.json"), plan.issues.to_string()).unwrap();
-        fs::write(root.join("script.json"), plan.script.to_string()).unwrap();
         fs::write(root.join("seed.json"), seed(plan).to_string()).unwrap();
         let lab =
             Lab::start(&root.join("seed.json"), &path(), &root.join("home"), plan.github_now.as_deref());
+        Self::build(plan, folder, Arc::new(lab))
+    }
+
+    /// Another machine that works for the same GitHub: what the plan says of issues and seeds is not its affair.
+    pub(crate) fn beside(&self, plan: &Plan) -> Self {
+        Self::build(plan, Self::ground(plan), Arc::clone(&self.lab))
+    }
+
+    fn ground(plan: &Plan) -> TempDir {
+        // A space and a letter beyond ASCII: nothing may take a path for words.
+        let folder = tempfile::Builder::new().prefix("cq höuse ").tempdir().unwrap();
+        fs::create_dir(folder.path().join("home")).unwrap();
+        fs::write(folder.path().join("script.json"), plan.script.to_string()).unwrap();
+        folder
+    }
+
+    fn build(plan: &Plan, folder: TempDir, lab: Arc<Lab>) -> Self {
         let house = Self { lab, folder };
         let origin = format!("{}/acme/widgets.git", house.lab.address());
         let signed = origin.replace("http://", &format!("http://x:{TOKEN}@"));

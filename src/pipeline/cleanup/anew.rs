@@ -12,8 +12,7 @@ pub(crate) fn make_way(session: &Session, record: &Record) -> Result<()> {
     let number = record.number;
     let records = session.state.in_flight(|error| session.complain(&error))?;
     // Where its name was given away, the folder is another issue's.
-    let deletes = session.loaded.config.cleanup.delete_remote_branches;
-    if !due::is_without_workspace(record, deletes) && due::owns_workspace(record, &records) {
+    if !due::is_without_workspace(record) && due::owns_workspace(record, &records) {
         let (lock, record) = hold(session, record)?;
         let (record, mut cleared) = depart(session, &record, lock, false)?;
         log(session, &record, &cleared)?;

@@ -1,7 +1,10 @@
-//! The branch on GitHub, once its pull request is merged or closed.
+//! What is on GitHub of a claim once its pull request is merged or closed: the branch, and the ref that kept the issue
+//! for it.
 
 use crate::error::{Kind, Result};
+use crate::git::{RefChange, branch_ref};
 use crate::github::pulls;
+use crate::pipeline::pull_request::reservation::Reservation;
 use crate::record::{Cleaned, Extra, Record, RemoteBranch};
 use crate::session::Session;
 use crate::state::Change;
@@ -10,22 +13,21 @@ use crate::state::events::Event;
 /// Only branches below this are cq's.
 const OURS: &str = "claude/";
 
-/// The branch that is to be deleted, and the commit that cq pushed there.
-pub(super) fn wanted(record: &Record, deletes: bool) -> Option<(&str, &str)> {
+/// The branch that may go, and the commit that cq pushed there.
+pub(super) fn wanted(record: &Record) -> Option<(&str, &str)> {
     let (claim, pull) = (record.claim.as_ref()?, record.pull_request.as_ref()?);
     let done = record.cleaned.as_ref().is_some_and(|cleaned| cleaned.pull_request == pull.number);
     let over = matches!(pull.state.as_str(), "merged" | "closed");
     let ours = claim.branch.starts_with(OURS) && claim.branch != claim.base;
     // What the pull request ends in may be somebody else's by now; this is what cq itself pushed.
     let delivery = record.delivery.as_ref().filter(|delivery| delivery.branch == claim.branch)?;
-    (deletes && over && ours && !done).then_some((&claim.branch, &delivery.sha))
+    (over && ours && !done).then_some((&claim.branch, &delivery.sha))
 }
 
-/// Deletes it, if it still ends in what cq pushed, and notes what became of it; gives nothing where there is nothing to
-/// do. What may work another time is an error, and is tried again by the next cleanup.
+/// Deletes it, if it still ends in what cq pushed, lets the issue go, and notes what became of the branch; gives nothing
+/// where there is nothing to do. What may work another time is an error, and is tried again by the next cleanup.
 pub(super) fn delete(session: &Session, record: &Record) -> Result<Option<RemoteBranch>> {
-    let deletes = session.loaded.config.cleanup.delete_remote_branches;
-    let Some((branch, pushed)) = wanted(record, deletes) else { return Ok(None) };
+    let Some((branch, pushed)) = wanted(record) else { return Ok(None) };
     session.state.refuse_when_stopped()?;
     if is_open_again(session, record)? {
         return Ok(None);
@@ -77,25 +79,43 @@ pub(super) fn is_open_again(session: &Session, record: &Record) -> Result<bool> 
 fn try_delete(session: &Session, record: &Record, branch: &str, pushed: &str) -> Result<RemoteBranch> {
     let remote = session.remote(&record.repo)?;
     let (_, private) = session.git()?;
-    match private.remote_head(&remote, branch)?.head {
-        None => return Ok(RemoteBranch::Gone),
-        Some(there) if there == pushed => {}
+    let (full, ours) = (branch_ref(branch), Reservation::of(&private, record)?);
+    let names = [full.as_str(), ours.name.as_str()];
+    let there = private.there(&remote, &names)?;
+    let seen = match there.at(&full) {
+        _ if !session.loaded.config.cleanup.delete_remote_branches => RemoteBranch::Kept,
+        None => RemoteBranch::Gone,
+        Some(there) if there == pushed => RemoteBranch::Deleted,
         Some(_) => {
             let kept = format!("'{branch}' on GitHub has commits that cq did not push, and is left");
             session.note(&format!("issue #{}: {kept}", record.number));
-            return Ok(RemoteBranch::Kept);
+            RemoteBranch::Kept
+        }
+    };
+    let mut goes = Vec::new();
+    if seen == RemoteBranch::Deleted {
+        goes.push((full.as_str(), pushed));
+    }
+    // Another claim's, on whatever machine, stays.
+    if there.at(&ours.name) == Some(ours.oid.as_str()) {
+        goes.push((ours.name.as_str(), ours.oid.as_str()));
+    }
+    // The branch last: where it stays, all of this is tried again.
+    for (name, expected) in goes.into_iter().rev() {
+        let change = RefChange { name, to: None, expected: Some(expected) };
+        if let Err(error) = private.change_there(&remote, &[change]) {
+            // It may be gone all the same, by this command or by somebody else's.
+            match private.there(&remote, &names) {
+                Ok(there) if there.at(name).is_none() => {}
+                _ => return Err(error),
+            }
         }
     }
-    if let Err(error) = private.delete_there(&remote, branch, pushed) {
-        // It may be gone all the same, by this command or by somebody else's.
-        match private.remote_head(&remote, branch) {
-            Ok(there) if there.head.is_none() => {}
-            _ => return Err(error),
-        }
+    if seen == RemoteBranch::Deleted {
+        let event = Event::about(&session.state, "branch-deleted", record.number);
+        session.state.log(&event.with("branch", branch).with("sha", pushed))?;
     }
-    let event = Event::about(&session.state, "branch-deleted", record.number);
-    session.state.log(&event.with("branch", branch).with("sha", pushed))?;
-    Ok(RemoteBranch::Deleted)
+    Ok(seen)
 }
 
 #[cfg(test)]
@@ -124,18 +144,17 @@ mod tests {
             format!(r#"{{"pull_request":{pull},"remote_branch":"kept","at":"2026-01-01T00:00:00Z"}}"#)
         };
         let ours = "claude/issue-1";
-        for (branch, pushed, state, cleaned, deletes, expected) in [
-            (ours, ours, "merged", String::new(), true, true),
-            (ours, ours, "closed", String::new(), true, true),
-            (ours, ours, "merged", seen(6), true, true),
-            (ours, ours, "merged", seen(7), true, false),
-            (ours, ours, "open", String::new(), true, false),
-            (ours, ours, "merged", String::new(), false, false),
-            (ours, "claude/another", "merged", String::new(), true, false),
-            ("mine", "mine", "merged", String::new(), true, false),
+        for (branch, pushed, state, cleaned, expected) in [
+            (ours, ours, "merged", String::new(), true),
+            (ours, ours, "closed", String::new(), true),
+            (ours, ours, "merged", seen(6), true),
+            (ours, ours, "merged", seen(7), false),
+            (ours, ours, "open", String::new(), false),
+            (ours, "claude/another", "merged", String::new(), false),
+            ("mine", "mine", "merged", String::new(), false),
         ] {
             let record = record(branch, pushed, state, &cleaned);
-            let found = wanted(&record, deletes);
+            let found = wanted(&record);
             assert_eq!(found, expected.then_some((branch, "5a")), "{branch} {pushed} {state} {cleaned}");
         }
     }

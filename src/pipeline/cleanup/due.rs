@@ -52,11 +52,11 @@ pub(super) fn owns_workspace(record: &Record, records: &[Record]) -> bool {
 }
 
 /// Whether only the rest is left to do, the archive or the branch on GitHub: its workspace has gone before.
-pub(super) fn is_without_workspace(record: &Record, deletes: bool) -> bool {
+pub(super) fn is_without_workspace(record: &Record) -> bool {
     let gone = record.run.as_ref().is_none_or(|run| run.workspace.is_empty());
     let left = match record.status {
         Some(Status::Completed) => true,
-        Some(status) => status.is_final() && branches::wanted(record, deletes).is_some(),
+        Some(status) => status.is_final() && branches::wanted(record).is_some(),
         None => false,
     };
     gone && left

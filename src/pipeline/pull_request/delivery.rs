@@ -1,13 +1,14 @@
 //! The steps of a delivery: push, open, dress. Each is written down before it is begun, looks before it acts, and is
 //! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
 
+use super::reservation::Reservation;
 use super::{answers, body};
 use crate::claims;
 use crate::error::{Error, Kind, Result};
-use crate::git::{PrivateGit, Repository};
+use crate::git::{PrivateGit, RefChange, Repository, There, branch_ref};
 use crate::github::pulls::{self, Found, Known, Obstacle, Proposal};
 use crate::github::reviewers::{self, Asked};
-use crate::github::{Client, Refusal, assignees, comments, labels};
+use crate::github::{Client, Refusal, assignees, comments, issues, labels};
 use crate::record::eligibility::same;
 use crate::record::{Delivery, DeliveryStep, Extra, Outcome, PullRequest, Record, Status};
 use crate::session::Session;
@@ -36,6 +37,11 @@ impl Delivering<'_> {
         if let Some(found) = open.as_ref().filter(|found| self.is_over(&found.pull_request)) {
             return Ok((self.end(&record, &found.pull_request)?, None));
         }
+        let is_new = known.is_none() && begun.is_none_or(|one| one.step == DeliveryStep::Push);
+        if is_new && self.is_closed(&record)? {
+            let why = "it was closed meanwhile".to_owned();
+            return Ok((self.end_as(&record, Status::Failed, why, None)?, None));
+        }
         let known = known.map(|pull| pull.number);
         let (record, found) = match (begun.map(|one| one.step), known) {
             (Some(DeliveryStep::Dress), Some(number)) => {
@@ -43,7 +49,7 @@ impl Delivering<'_> {
                 let found = open.map_or_else(look, Ok)?;
                 (record, found)
             }
-            (Some(DeliveryStep::Open), _) => self.open(&record)?,
+            (Some(DeliveryStep::Open), _) if self.is_reserved(&record)? => self.open(&record)?,
             _ => self.open(&self.push(&record)?)?,
         };
         let refused = self.dress(&record, &found)?;
@@ -59,12 +65,18 @@ impl Delivering<'_> {
 
     /// A pull request was open when the agent was sent back, and is over: nobody has asked for a second one.
     fn end(&self, record: &Record, pull: &PullRequest) -> Result<Record> {
-        let (session, state) = (self.session, pull.state.as_str());
+        let state = pull.state.as_str();
         let why = format!("pull request #{} was {state} meanwhile", pull.number);
-        session.note(&format!("issue #{}: {why}; nothing is pushed", record.number));
         let to = if state == "merged" { Status::Completed } else { Status::Failed };
+        self.end_as(record, to, why, Some(state))
+    }
+
+    /// Ends the record instead of pushing anything; `pull` is what has become of its pull request.
+    fn end_as(&self, record: &Record, to: Status, why: String, pull: Option<&str>) -> Result<Record> {
+        let session = self.session;
+        session.note(&format!("issue #{}: {why}; nothing is pushed", record.number));
         claims::update(&session.state, record.claimed()?, record.number, |record| {
-            if let Some(known) = &mut record.pull_request {
+            if let (Some(known), Some(state)) = (&mut record.pull_request, pull) {
                 state.clone_into(&mut known.state);
             }
             // What was withheld has failed already.
@@ -74,6 +86,15 @@ impl Delivering<'_> {
             }
             record.transition(to, session.command, why, session.clock.now())
         })
+    }
+
+    /// Whether somebody has closed the issue: there is nothing to be delivered. One that is not to be had is no reason.
+    fn is_closed(&self, record: &Record) -> Result<bool> {
+        match issues::get(&self.client, &record.repo, record.number) {
+            Ok(now) => Ok(now.issue.state == "closed"),
+            Err(error) if matches!(error.kind, Kind::Failed | Kind::NotPermitted) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a step down before it is begun, in the name of a claim that is still held.
@@ -109,39 +130,63 @@ impl Delivering<'_> {
         self.session.claims().renew(record.number, &record.claimed()?.token).map(drop)
     }
 
+    /// The branch, and with it the ref that keeps the issue for this claim.
     fn push(&self, record: &Record) -> Result<Record> {
+        let (private, head, number) = (&self.private, self.head.as_str(), record.number);
         let branch = &self.proposal.head;
         let remote = self.session.remote(&record.repo)?;
-        let is_ours = |there: &Option<String>| there.as_deref() == Some(&self.head);
-        let seen = self.private.remote_head(&remote, branch)?;
+        let (full, ours) = (branch_ref(branch), Reservation::of(private, record)?);
+        let look = || private.there(&remote, &[&full, &ours.name]);
+        let is_done =
+            |there: &There| there.at(&full) == Some(head) && there.at(&ours.name) == Some(ours.oid.as_str());
+        let seen = look()?;
         if seen.default_branch.as_ref() == Some(branch) {
             let what = format!("'{branch}' is the default branch of {}, and is never pushed to", record.repo);
-            return Err(Error::new(Kind::NotPermitted, format!("issue #{}: {what}", record.number))
+            return Err(Error::new(Kind::NotPermitted, format!("issue #{number}: {what}"))
                 .hint("choose another default branch on GitHub"));
         }
-        let there = seen.head;
-        if is_ours(&there) {
+        if is_done(&seen) {
             return Ok(record.clone());
         }
-        if let Some(there) = &there
+        let (there, holder) = (seen.at(&full), seen.at(&ours.name));
+        let rival = |there: &There| there.at(&ours.name).filter(|oid| *oid != ours.oid).map(str::to_owned);
+        if let Some(rival) = rival(&seen) {
+            self.outdo(record, &remote, &ours.name, &rival)?;
+        }
+        if let Some(there) = there.filter(|there| *there != head)
             && !self.may_replace(record, there)?
         {
-            let message = format!("issue #{}: somebody else has pushed to '{branch}'", record.number);
+            let message = format!("issue #{number}: somebody else has pushed to '{branch}'");
             return Err(Error::new(Kind::Failed, message)
                 .hint("look at the branch on GitHub; cq does not overwrite it"));
         }
-        let expected = there.clone();
+        let expected = there.map(str::to_owned);
         let record = self.begin(record, DeliveryStep::Push, |_, delivery| delivery.expected = expected)?;
-        if let Err(error) = self.private.push(&remote, &self.head, branch, there.as_deref()) {
+        let mut changes = vec![RefChange { name: &full, to: Some(head), expected: there }];
+        if holder != Some(ours.oid.as_str()) {
+            changes.push(RefChange { name: &ours.name, to: Some(&ours.oid), expected: holder });
+        }
+        if let Err(error) = private.change_there(&remote, &changes) {
             // It may have arrived all the same, by this push or by one that outlived its command.
-            let now = self.private.remote_head(&remote, branch);
-            if !now.is_ok_and(|now| is_ours(&now.head)) {
+            let now = look();
+            if !now.as_ref().is_ok_and(is_done) {
+                // Of two machines at once the other was first.
+                if let Some(rival) = now.ok().as_ref().and_then(rival) {
+                    self.outdo(&record, &remote, &ours.name, &rival)?;
+                }
                 return Err(error);
             }
         }
-        let event = Event::about(&self.session.state, "push", record.number);
-        self.session.state.log(&event.with("branch", branch.as_str()).with("sha", self.head.as_str()))?;
+        let event = Event::about(&self.session.state, "push", number);
+        self.session.state.log(&event.with("branch", branch.as_str()).with("sha", head))?;
         Ok(record)
+    }
+
+    /// Whether this claim still keeps the issue: a command that was interrupted may have been given up for dead meanwhile.
+    fn is_reserved(&self, record: &Record) -> Result<bool> {
+        let ours = Reservation::of(&self.private, record)?;
+        let there = self.private.there(&self.session.remote(&record.repo)?, &[&ours.name])?;
+        Ok(there.at(&ours.name) == Some(ours.oid.as_str()))
     }
 
     /// Whether nobody's work is lost with this end of the remote's branch: cq pushed it, or the new end has it in

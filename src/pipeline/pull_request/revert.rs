@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::OURS;
 use crate::claims;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
-use crate::git::Identity;
+use crate::git::{Identity, RefChange, branch_ref};
 use crate::github::pulls::{self, Proposal};
 use crate::github::reviews::{self, Progress};
 use crate::github::{Client, comments, issues, merges};
@@ -212,12 +212,14 @@ impl Reverting<'_> {
         let record = self.begin(record, Revert { branch: Some(branch.clone()), ..known(record)?.clone() })?;
         let (_, private) = session.git()?;
         let remote = session.remote(&record.repo)?;
-        let sha = match private.remote_head(&remote, &branch)?.head {
-            Some(there) => there,
+        let full = branch_ref(&branch);
+        let sha = match private.there(&remote, &[&full])?.at(&full) {
+            Some(there) => there.to_owned(),
             None => {
                 let sha = self.commit(&record, now, &title)?;
                 self.renew(&record)?;
-                private.push(&remote, &sha, &branch, None)?;
+                private
+                    .change_there(&remote, &[RefChange { name: &full, to: Some(&sha), expected: None }])?;
                 sha
             }
         };

@@ -1,0 +1,186 @@
+//! Two machines that know nothing of each other and have claimed the same issue: one pull request.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::deliveries::Press;
+use crate::dice;
+use crate::support::house::House;
+
+const EARLY: &str = "20260131093000";
+const LATE: &str = "20260131093001";
+/// When a lease of ten minutes that began at the other machine's first look is over.
+const LATER: &str = "2199-01-01T00:00:00Z";
+
+/// Two machines, each with the issue where cq-gate leaves it; gives the branches.
+fn both_ready(machines: &[Press; 2], number: u64, stamps: [&str; 2]) -> [String; 2] {
+    [0, 1].map(|at| machines[at].ready_since(number, stamps[at], &format!("token-{at}-{number}")))
+}
+
+fn two(issues: u64) -> [Press; 2] {
+    let first = Press::new(issues);
+    let second = first.beside();
+    [first, second]
+}
+
+/// The pull requests of an issue, in whatever state.
+fn pulls_of(house: &House, number: u64) -> Vec<Value> {
+    let prefix = format!("claude/issue-{number}-");
+    let mut pulls = house.lab.pulls();
+    pulls.retain(|pull| pull["head"]["ref"].as_str().unwrap().starts_with(&prefix));
+    pulls
+}
+
+fn refs(house: &House) -> serde_json::Map<String, Value> {
+    house.lab.repository()["refs"].as_object().unwrap().clone()
+}
+
+#[test]
+fn two_machines_with_the_same_issue_open_one_pull_request() {
+    let long = std::env::var_os("CQ_TEST_LONG").is_some();
+    let (houses, turns) = if long { (8, 25) } else { (1, 8) };
+    let (mut dice, mut won, mut waited) = (dice("two machines"), [0; 2], 0);
+    for _ in 0..houses {
+        let machines = two(turns + 1);
+        for number in 2..=turns + 1 {
+            // Every fourth time both claimed in the same second, and their branches are called alike.
+            let stamps = if number % 4 == 0 { [EARLY, EARLY] } else { [EARLY, LATE] };
+            let branches = both_ready(&machines, number, stamps);
+            let start = |at: usize| {
+                let cq = machines[at].house.cq("pr").args([number.to_string()]);
+                cq.start_into(Stdio::null(), Stdio::piped())
+            };
+            let first = dice.usize(0..2);
+            let children = [start(first), start(1 - first)];
+            let ended = children.map(|child| child.wait_with_output().unwrap());
+            let told = ended.each_ref().map(|one| String::from_utf8_lossy(&one.stderr).into_owned());
+            let codes = ended.map(|one| one.status.code());
+            let winner = codes.iter().position(|code| *code == Some(0));
+            let winner = winner.unwrap_or_else(|| panic!("nobody won #{number}: {told:?}"));
+            let (place, loser) = (if winner == 0 { first } else { 1 - first }, 1 - winner);
+            // The other saw the pull request, or that one was on its way.
+            let code = codes[loser];
+            assert!(code == Some(77) || code == Some(75), "#{number}: {codes:?} {told:?}");
+            let words =
+                if code == Some(77) { "lost-claim: issue #" } else { "is opening a pull request for it" };
+            assert!(told[loser].contains(words), "#{number}: {told:?}");
+            let other = &machines[1 - place].house;
+            if code == Some(75) {
+                waited += 1;
+                other.cq("pr").args([number.to_string()]).run().ends(77, "lost-claim: issue #");
+            }
+            assert_eq!(other.record(number)["outcome"], "lost-claim");
+            let pulls = pulls_of(other, number);
+            assert_eq!(pulls.len(), 1, "#{number}: {told:?}");
+            assert_eq!(pulls[0]["head"]["ref"], branches[place].as_str());
+            assert_eq!(machines[place].house.status(number), "pr-ready");
+            if stamps[0] != stamps[1] {
+                let there = refs(other);
+                assert!(
+                    !there.contains_key(&format!("refs/heads/{}", branches[1 - place])),
+                    "nothing pushed"
+                );
+            }
+            won[place] += 1;
+        }
+    }
+    println!("{won:?} won, {waited} saw the other half-way");
+}
+
+/// A machine that died between the push and the pull request keeps nobody waiting for ever; and when it comes back,
+/// it knows that it was given up.
+#[test]
+fn a_machine_that_died_half_way_is_taken_over_after_a_lease() {
+    let machines = two(2);
+    let [dead, alive] = machines.each_ref().map(|press| &press.house);
+    let branches = both_ready(&machines, 2, [EARLY, LATE]);
+    dead.lab.break_with(&json!([{"path": "/repos/acme/widgets/pulls", "status": 500, "times": 1000}]));
+    dead.cq("pr").args(["2"]).run().ends(69, "");
+    assert_eq!(dead.record(2)["delivery"]["step"], "open");
+    dead.lab.mend();
+    dead.forget_github();
+    let waits = alive.cq("pr").args(["2"]).run().ends(75, "is opening a pull request for it");
+    assert!(waits.stderr.contains("after 10 minutes is taken over"), "{}", waits.stderr);
+    assert_eq!(alive.status(2), "testing");
+    alive.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
+    dead.cq("pr").args(["2"]).run().ends(77, "lost-claim: issue #2: ");
+    let pulls = pulls_of(alive, 2);
+    assert_eq!(pulls.len(), 1);
+    assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
+    // What it pushed is its own, and stays for whoever looks.
+    assert!(dead.lab.branches().contains(&branches[0]));
+}
+
+/// What was closed unmerged came to nothing: the next one may try.
+#[test]
+fn a_pull_request_that_was_turned_down_is_followed_by_another() {
+    let machines = two(2);
+    let [first, second] = machines.each_ref().map(|press| &press.house);
+    both_ready(&machines, 2, [EARLY, LATE]);
+    let record = first.cq("pr").args(["2"]).run().good().record();
+    let number = record["pull_request"]["number"].as_u64().unwrap();
+    let lost = second.cq("pr").args(["2"]).run().ends(77, "has pull request #");
+    assert!(lost.stderr.contains(&format!("close #{number}, then cq-claim --retry 2")), "{}", lost.stderr);
+    first.lab.call("PATCH", &format!("/repos/acme/widgets/pulls/{number}"), &json!({"state": "closed"}));
+    machines[1].ready_since(2, LATE, "token-again");
+    second.cq("pr").args(["2"]).run().ends(0, "takes over from");
+    let states: Vec<Value> = pulls_of(first, 2).iter().map(|pull| pull["state"].clone()).collect();
+    assert_eq!(states, ["closed", "open"]);
+    // The first, whose pull request somebody opens again, does not push to it any more.
+    first.lab.call("PATCH", &format!("/repos/acme/widgets/pulls/{number}"), &json!({"state": "open"}));
+    machines[0].ready_since(2, EARLY, "token-0-2");
+    first.cq("pr").args(["2"]).run().ends(77, "lost-claim: issue #2");
+}
+
+/// The other machine's pull request is merged, and all that it left is cleaned up: the issue is closed.
+#[test]
+fn an_issue_that_is_closed_meanwhile_gets_no_pull_request() {
+    let machines = two(2);
+    let [first, second] = machines.each_ref().map(|press| &press.house);
+    both_ready(&machines, 2, [EARLY, LATE]);
+    let record = first.cq("pr").args(["2"]).run().good().record();
+    assert!(refs(first).contains_key("refs/cq/pulls/2"));
+    first.lab.merge(record["pull_request"]["number"].as_u64().unwrap());
+    first.cq("pr").args(["--sync"]).run().good();
+    first.cq("cleanup").args(["claude-instance-102"]).run().good();
+    let left = refs(first);
+    assert!(left.keys().all(|name| name == "refs/heads/main"), "{left:?}");
+    second.cq("pr").args(["2"]).run().ends(0, "issue #2: it was closed meanwhile; nothing is pushed");
+    assert_eq!((second.status(2).as_str(), pulls_of(second, 2).len()), ("failed", 1));
+    assert_eq!(refs(second), left);
+}
+
+/// A new claim of the machine whose last one came to nothing need not wait.
+#[test]
+fn an_ended_claim_of_ones_own_is_taken_over_at_once() {
+    let press = Press::new(2);
+    let house = &press.house;
+    press.ready_since(2, EARLY, "token-of-old");
+    house.lab.break_with(&json!([{"path": "/repos/acme/widgets/pulls", "status": 500, "times": 1000}]));
+    house.cq("pr").args(["2"]).run().ends(69, "");
+    house.lab.mend();
+    house.forget_github();
+    house.cq("cleanup").args(["--force", "claude-instance-102"]).run().good();
+    house.cq("claim").args(["--release", "2"]).run().good();
+    let branch = press.ready_since(2, LATE, "token-of-new");
+    house.cq("pr").args(["2"]).run().ends(0, "takes over from");
+    assert_eq!(pulls_of(house, 2)[0]["head"]["ref"], branch.as_str());
+}
+
+#[test]
+fn a_ref_that_somebody_else_put_there_is_not_overwritten() {
+    let press = Press::new(2);
+    let house = &press.house;
+    press.ready_since(2, EARLY, "token");
+    let signed = house.lab.address().replace("http://", &format!("http://x:{}@", crate::support::lab::TOKEN));
+    house.git(&["push", "--quiet", &format!("{signed}/acme/widgets.git"), "HEAD:refs/cq/pulls/2"]);
+    let there = refs(house);
+    let lost = house
+        .cq("pr")
+        .args(["2"])
+        .run()
+        .ends(77, "refs/cq/pulls/2 of acme/widgets is not one that cq understands");
+    assert!(lost.stderr.contains(":refs/cq/pulls/2"), "{}", lost.stderr);
+    assert_eq!((refs(house), house.status(2).as_str()), (there, "failed"));
+}
