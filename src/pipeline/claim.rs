@@ -11,7 +11,7 @@ use crate::claims::{self, Claimed, Places, Terms};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::record::{Record, Source, Status, Trust, Verdict};
 use crate::session::Session;
-use crate::state::State;
+use crate::state::{State, Summary};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ fn not_now(session: &Session, wish: &Wish, why: &str) {
 /// The places, counted without the lock: only good for saying early what the claim would say.
 fn places(state: &State, terms: &Terms) -> Result<Places> {
     let records = state.in_flight(drop)?;
-    Ok(claims::count(records.iter().map(|record| record.status), terms))
+    Ok(claims::count(records.iter().map(Summary::from), terms))
 }
 
 /// Notes which files a new claim's issue names, and what those in work have changed: both need git, which the claim,

@@ -43,11 +43,6 @@ impl Status {
         matches!(self, Self::Queued | Self::InProgress | Self::Testing)
     }
 
-    /// Whether it is a person's turn: its pull request is open, and nothing that it lacks is the agent's to do.
-    pub const fn waits_for_people(self) -> bool {
-        matches!(self, Self::PrReady)
-    }
-
     /// Whether nothing more will happen to it by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)

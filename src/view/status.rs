@@ -12,7 +12,7 @@ use crate::pipeline::{overlap, vet};
 use crate::record::{GateVerdict, Liveness, Outcome, Question, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
-use crate::state::instances;
+use crate::state::{Summary, instances};
 
 const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "STATUS", "TRY", "FOR", "COST", "TITLE", "LAST"];
 
@@ -96,7 +96,7 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
 /// The places for new claims.
 fn places(session: &Session, records: &[Record]) -> Result<Places> {
     let terms = claims::terms(&session.loaded, &session.environment)?;
-    Ok(claims::count(records.iter().map(|record| record.status), &terms))
+    Ok(claims::count(records.iter().map(Summary::from), &terms))
 }
 
 /// How many pull requests wait for people, where that is limited.
