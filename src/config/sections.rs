@@ -113,7 +113,7 @@ pub struct Trust {
 pub struct Queue {
     /// Issues that may be queued, in progress or in testing at the same time.
     pub max_concurrent_issues: u32,
-    /// Attempts per issue.
+    /// Attempts per issue; and how often checks that come to no verdict are tried before a person looks.
     pub retry_attempts: u32,
     /// Minutes an agent may take for one attempt; a fraction is allowed.
     pub timeout_minutes: f64,

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use super::catch_up::Moved;
 use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
@@ -98,12 +99,19 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
     Ok(tally)
 }
 
-/// Queues a failed issue again.
+/// Queues a failed issue again. Where its checks were red on the base as well, its agent takes the newer base in.
 pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let instance = session.in_flight(number)?.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
-    session.claims().retry(number, &claims::terms(&session.loaded, &session.environment)?)
+    let moved = Moved::find(session, &session.in_flight(number)?)?;
+    let terms = claims::terms(&session.loaded, &session.environment)?;
+    session.claims().retry(number, &terms, &mut |record| {
+        if let Some(moved) = &moved {
+            moved.tell(record);
+        }
+        Ok(())
+    })
 }
 
 /// Gives up a claim; what its workspace holds must be put away first.

@@ -1,6 +1,6 @@
 //! The lifecycle: which status may follow which. One function owns the table.
 
-use super::{Extra, Record, Status, Transition};
+use super::{Extra, Outcome, Record, Status, Transition};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
@@ -19,7 +19,7 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(PrReady), Completed)
         // merged by a person although its last round had failed, or while it was under way
         | (Some(Failed | Testing), Completed)
-        // a person let through what was withheld
+        // a person let through what was withheld, or mended what kept the checks from judging it
         | (Some(Failed), PrReady)
         // another attempt: a retryable end, a red check, a change request; the operator's --retry and --revert
         | (Some(InProgress | Testing | PrReady | Completed | Failed), Queued)
@@ -33,6 +33,18 @@ impl Record {
     pub fn waits_for_people(&self) -> bool {
         let is_open = self.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
         self.status == Some(Status::PrReady) || self.status == Some(Status::Failed) && is_open
+    }
+
+    /// Whether its checks cannot judge its change before a person has mended something.
+    pub fn is_unevaluated(&self) -> bool {
+        self.status == Some(Status::Failed) && self.outcome == Some(Outcome::Unevaluated)
+    }
+
+    /// Whether its change is there, and kept back until a person has decided, or mended something: then cq-gate and cq-pr
+    /// go on from there.
+    pub fn is_kept_back(&self) -> bool {
+        self.status == Some(Status::Failed)
+            && matches!(self.outcome, Some(Outcome::Withheld | Outcome::Unevaluated))
     }
 
     /// Where it stands, for people.

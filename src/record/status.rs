@@ -85,11 +85,13 @@ pub enum Outcome {
     Cancelled,
     /// The change must not be pushed without a person's word.
     Withheld,
+    /// The checks cannot judge the change before a person has mended something.
+    Unevaluated,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Success,
         Self::NoChange,
         Self::NeedsInfo,
@@ -106,6 +108,7 @@ impl Outcome {
         Self::LostClaim,
         Self::Cancelled,
         Self::Withheld,
+        Self::Unevaluated,
     ];
 
     /// The name used in JSON and on the screen.
@@ -127,6 +130,7 @@ impl Outcome {
             Self::LostClaim => "lost-claim",
             Self::Cancelled => "cancelled",
             Self::Withheld => "withheld",
+            Self::Unevaluated => "unevaluated",
         }
     }
 }

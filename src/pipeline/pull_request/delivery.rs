@@ -67,7 +67,7 @@ impl Delivering<'_> {
             if let Some(known) = &mut record.pull_request {
                 state.clone_into(&mut known.state);
             }
-            // What was withheld has failed already.
+            // What was kept back has failed already.
             if record.status == Some(to) {
                 record.remark(session.command, why, session.clock.now());
                 return Ok(());
