@@ -161,6 +161,7 @@ fn last_end(record: &Record) -> &'static str {
         Some(Outcome::Tampered) => "the repository's own git files had been changed, which is not allowed",
         Some(Outcome::LostClaim) => "somebody else had taken over",
         Some(Outcome::Cancelled) => "a person stopped it",
+        Some(Outcome::Unevaluated) => "the checks could not judge what was committed",
         Some(Outcome::Withheld) => "the change was not pushed, because of what it touches or holds",
     }
 }

@@ -106,7 +106,7 @@ impl Claims for Local {
             return Ok(held);
         }
         // The index has the finished of no issue, so this costs what is in flight.
-        let places = count(locked.in_flight().values().map(|summary| summary.status), terms);
+        let places = count(locked.in_flight().values().copied(), terms);
         if let Some(full) = places.full.first() {
             return Ok(Claimed::Full(*full));
         }
@@ -368,7 +368,11 @@ mod tests {
         let (_folder, local, terms) = setup(9);
         won(local.claim(wish(1), &terms).unwrap());
         let index = local.state.dir().join("index.json");
-        for damage in ["", "{\"clean\":false", "nonsense"] {
+        // The last as an older cq wrote it, whose claims had nothing to say of pull requests.
+        let clean = std::fs::read_to_string(&index).unwrap();
+        let older = clean.replace("[\"queued\",1,false]", "[\"queued\",1]");
+        assert_ne!(older, clean);
+        for damage in ["", "{\"clean\":false", "nonsense", &older] {
             std::fs::File::create(&index)
                 .and_then(|mut file| std::io::Write::write_all(&mut file, damage.as_bytes()))
                 .unwrap();

@@ -74,8 +74,13 @@ pub trait Claims {
         change: &mut dyn FnMut(&mut Record) -> Result<()>,
     ) -> Result<Record>;
 
-    /// Queues a failed issue again, with all its attempts.
-    fn retry(&self, number: u64, terms: &Terms) -> Result<Record> {
+    /// Queues a failed issue again, with all its attempts. `change` may change more of the record, or refuse.
+    fn retry(
+        &self,
+        number: u64,
+        terms: &Terms,
+        change: &mut dyn FnMut(&mut Record) -> Result<()>,
+    ) -> Result<Record> {
         self.again(number, terms, "queued again by the operator", &mut |record| {
             if let Some(claim) = &mut record.claim {
                 claim.attempt = 1;
@@ -83,7 +88,7 @@ pub trait Claims {
             if let Some(rounds) = &mut record.rounds {
                 rounds.attempts_before = 0;
             }
-            Ok(())
+            change(record)
         })
     }
 
@@ -168,7 +173,7 @@ mod tests {
             Ok(())
         };
         state.update(1, failed).unwrap();
-        let record = local.retry(1, &terms).unwrap();
+        let record = local.retry(1, &terms, &mut |_| Ok(())).unwrap();
         assert_eq!((record.claimed().unwrap().attempt, record.attempts_in_all(3)), (1, 3));
         assert_eq!(record.rounds.unwrap().review, 1, "rounds stay bounded");
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Terms;
 use crate::record::Status;
+use crate::state::Summary;
 
 /// Why nothing new is claimed for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +61,18 @@ pub struct Places {
     pub waiting: usize,
 }
 
-/// Counts the places. `in_flight` are the statuses of all records in flight; one that cannot be read holds its place.
+/// Counts the places. `in_flight` are all records in flight; one that cannot be read holds its place.
+///
+/// A pull request counts for as long as its record is in flight: one whose issue was released is its owner's own, and
+/// looking for it in the archive would make each claim cost what is finished.
 ///
 /// A claim counts against `max_unreviewed` from the moment that it is made: its pull request will come to the same
 /// people. Counting only those that are open already would let a full house of agents open theirs on top.
-pub fn count(in_flight: impl Iterator<Item = Option<Status>>, terms: &Terms) -> Places {
+pub fn count(in_flight: impl Iterator<Item = Summary>, terms: &Terms) -> Places {
     let (mut active, mut waiting) = (0, 0);
-    for status in in_flight {
-        active += usize::from(status.is_none_or(Status::is_active));
-        waiting += usize::from(status.is_some_and(Status::waits_for_people));
+    for summary in in_flight {
+        active += usize::from(summary.status.is_none_or(Status::is_active));
+        waiting += usize::from(summary.waits_for_people);
     }
     let mut free = terms.capacity.saturating_sub(active);
     let mut full = Vec::new();
@@ -89,31 +93,36 @@ pub fn count(in_flight: impl Iterator<Item = Option<Status>>, terms: &Terms) -> 
 mod tests {
     use super::*;
 
-    /// Statuses, agents, pull requests; free places, and why there are none.
-    type Case<'a> = (&'a [Option<Status>], usize, Option<usize>, usize, &'a [Full]);
+    /// What is in flight, agents, pull requests; free places, and why there are none.
+    type Case<'a> = (&'a [Summary], usize, Option<usize>, usize, &'a [Full]);
 
     #[test]
     fn places_are_limited_by_agents_and_by_people() {
-        use Status::{Completed, Failed, InProgress, PrReady, Queued, Testing};
+        let is = |status| Summary { status: Some(status), ..Summary::default() };
+        let waits = |status| Summary { waits_for_people: true, ..is(status) };
+        let [queued, runs, testing, _, completed, failed] = Status::ALL.map(is);
+        let (ready, failed_round) = (waits(Status::PrReady), waits(Status::Failed));
         let unreviewed = |waiting, coming, most| Full::Unreviewed { waiting, coming, most };
-        let cases: [Case<'_>; 12] = [
+        let cases: [Case<'_>; 14] = [
             (&[], 5, None, 5, &[]),
-            (&[Some(Queued), Some(InProgress), Some(Testing)], 5, None, 2, &[]),
-            (&[Some(Queued), None], 2, None, 0, &[Full::Places(2)]),
-            (&[Some(PrReady); 9], 2, None, 2, &[]),
-            (&[Some(Failed), Some(Completed)], 1, Some(1), 1, &[]),
+            (&[queued, runs, testing], 5, None, 2, &[]),
+            (&[queued, Summary::default()], 2, None, 0, &[Full::Places(2)]),
+            (&[ready; 9], 2, None, 2, &[]),
+            (&[failed, completed], 1, Some(1), 1, &[]),
             (&[], 5, Some(2), 2, &[]),
-            (&[Some(PrReady)], 5, Some(2), 1, &[]),
-            (&[Some(PrReady); 2], 5, Some(2), 0, &[unreviewed(2, 0, 2)]),
-            (&[Some(PrReady), Some(Testing)], 5, Some(2), 0, &[unreviewed(1, 1, 2)]),
-            (&[Some(PrReady); 4], 5, Some(2), 0, &[unreviewed(4, 0, 2)]),
-            (&[Some(Queued); 3], 5, Some(2), 0, &[unreviewed(0, 3, 2)]),
-            (&[Some(Queued), Some(PrReady)], 1, Some(2), 0, &[Full::Places(1), unreviewed(1, 1, 2)]),
+            (&[ready], 5, Some(2), 1, &[]),
+            (&[ready; 2], 5, Some(2), 0, &[unreviewed(2, 0, 2)]),
+            (&[ready, testing], 5, Some(2), 0, &[unreviewed(1, 1, 2)]),
+            (&[ready; 4], 5, Some(2), 0, &[unreviewed(4, 0, 2)]),
+            (&[queued; 3], 5, Some(2), 0, &[unreviewed(0, 3, 2)]),
+            (&[queued, ready], 1, Some(2), 0, &[Full::Places(1), unreviewed(1, 1, 2)]),
+            (&[failed_round; 9], 1, None, 1, &[]),
+            (&[failed_round, ready, failed], 5, Some(2), 0, &[unreviewed(2, 0, 2)]),
         ];
-        for (statuses, capacity, max_unreviewed, free, full) in cases {
+        for (in_flight, capacity, max_unreviewed, free, full) in cases {
             let terms = Terms { capacity, max_unreviewed, ..Terms::default() };
-            let places = count(statuses.iter().copied(), &terms);
-            assert_eq!((places.free, places.full.as_slice()), (free, full), "{statuses:?} {capacity}");
+            let places = count(in_flight.iter().copied(), &terms);
+            assert_eq!((places.free, places.full.as_slice()), (free, full), "{in_flight:?} {capacity}");
         }
     }
 

@@ -21,7 +21,8 @@ pub struct Claim {
     /// Claim at most so many now
     #[arg(long, value_name = "N")]
     max: Option<usize>,
-    /// Queue these failed issues again, with all their attempts
+    /// Queue these failed issues again, with all their attempts. Where checks were red on the base as well, it is fetched,
+    /// and the agent told to merge what is new
     #[arg(long, requires = "issues", conflicts_with_all = ["max", "release"])]
     retry: bool,
     /// Give up the claim of these queued or failed issues

@@ -14,6 +14,10 @@ use crate::session::Session;
 /// In a clean checkout, within the limits and in the sandbox of an agent, without keys. Each verdict is passed, failed or
 /// unevaluated: what could not run, or is red on the base as well, says nothing of the change. A tree that has a verdict
 /// is not checked again, whichever issue has it.
+///
+/// Red sends the agent back. Unevaluated makes the issue failed (unevaluated), with its workspace kept and its place free:
+/// at once where a program is missing (126, 127) or the base is red, else after queue.retryAttempts tries, a lease apart. A
+/// person mends what it is and runs cq-gate again; after a red base, cq-claim --retry lets the agent merge the mended one.
 #[derive(Debug, Parser)]
 #[command(name = "cq-gate", version)]
 pub struct Gate {

@@ -45,7 +45,7 @@ pub struct Pr {
     /// The log that shows it; its end is told
     #[arg(long, value_name = "FILE", requires = "revert")]
     log: Option<PathBuf>,
-    /// Open it even where the checks of its tree have not passed; the pull request says so
+    /// Open it even where the checks of its tree have not passed, or could not judge it; the pull request says so
     #[arg(long, conflicts_with = "what")]
     unchecked: bool,
     /// Push although the change touches protected paths, or is larger than the guards let through: your word as a

@@ -113,15 +113,16 @@ pub struct Trust {
 pub struct Queue {
     /// Issues that may be queued, in progress or in testing at the same time.
     pub max_concurrent_issues: u32,
-    /// Attempts per issue.
+    /// Attempts per issue; and how often checks that come to no verdict are tried before a person looks.
     pub retry_attempts: u32,
     /// Minutes an agent may take for one attempt; a fraction is allowed.
     pub timeout_minutes: f64,
     /// Minutes without any sign of life after which a run is ended as stalled: no output, no work in any of its
     /// processes. 0 never ends one for that.
     pub stall_minutes: f64,
-    /// Pull requests that may wait for a person at the same time. Issues in work count too, because theirs will:
-    /// while there are so many together, cq-claim takes nothing new. By default any number may wait.
+    /// Pull requests that may wait for a person at the same time, those of failed rounds included. Issues in work count
+    /// too, because theirs will: while there are so many together, cq-claim takes nothing new. By default any number
+    /// may wait.
     pub max_unreviewed: Option<u32>,
     /// Whether an issue is held while another one in work names, or has changed, a file that it names: a path in its
     /// title or body that the base has.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use super::catch_up::Moved;
 use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
@@ -11,7 +12,7 @@ use crate::claims::{self, Claimed, Places, Terms};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::record::{Record, Source, Status, Trust, Verdict};
 use crate::session::Session;
-use crate::state::State;
+use crate::state::{State, Summary};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -98,12 +99,19 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
     Ok(tally)
 }
 
-/// Queues a failed issue again.
+/// Queues a failed issue again. Where its checks were red on the base as well, its agent takes the newer base in.
 pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let instance = session.in_flight(number)?.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
-    session.claims().retry(number, &claims::terms(&session.loaded, &session.environment)?)
+    let moved = Moved::find(session, &session.in_flight(number)?)?;
+    let terms = claims::terms(&session.loaded, &session.environment)?;
+    session.claims().retry(number, &terms, &mut |record| {
+        if let Some(moved) = &moved {
+            moved.tell(record);
+        }
+        Ok(())
+    })
 }
 
 /// Gives up a claim; what its workspace holds must be put away first.
@@ -175,7 +183,7 @@ fn not_now(session: &Session, wish: &Wish, why: &str) {
 /// The places, counted without the lock: only good for saying early what the claim would say.
 fn places(state: &State, terms: &Terms) -> Result<Places> {
     let records = state.in_flight(drop)?;
-    Ok(claims::count(records.iter().map(|record| record.status), terms))
+    Ok(claims::count(records.iter().map(Summary::from), terms))
 }
 
 /// Notes which files a new claim's issue names, and what those in work have changed: both need git, which the claim,

@@ -4,8 +4,6 @@
 //! run there as the agent ran, within the run's limits and in its sandbox, without any key. What they say of a tree is a
 //! receipt: in the record, in the state for whoever has the same tree, and as a note for people.
 
-use std::path::Path;
-
 use self::caches::Shelf;
 use self::check::{Bench, Prepared};
 use self::checkout::Checkout;
@@ -13,11 +11,10 @@ use self::interrupt::Interrupt;
 use self::plan::Planned;
 use super::supervise::{choose, end, end_processes};
 use super::workspace::{self, Paths};
-use crate::claims;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::git::PrivateGit;
 use crate::process;
-use crate::record::{Check, Extra, Feedback, FeedbackSource, GateVerdict, Gates, Outcome, Record, Status};
+use crate::record::{Check, GateVerdict, Gates, Record, Status};
 use crate::sandbox::Tier;
 use crate::session::Session;
 
@@ -31,6 +28,9 @@ mod plan;
 mod receipts;
 mod share;
 mod tools;
+mod verdict;
+
+pub(crate) use verdict::way_on;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -56,25 +56,13 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         let record = one(session, wish, &told, &wanted)?;
         output.record(&record)?;
         match record.gates.as_ref().map(|gates| gates.verdict) {
-            Some(GateVerdict::Failed) => Err(report(&record, "failed")),
-            Some(GateVerdict::Unevaluated) => Err(report(&record, "could not be evaluated")),
+            Some(GateVerdict::Failed) => Err(verdict::complaint(&record, "failed")),
+            Some(GateVerdict::Unevaluated) => Err(verdict::complaint(&record, "could not be evaluated")),
             Some(GateVerdict::Passed | GateVerdict::Skipped) | None => Ok(()),
         }
     })?;
     output.finish()?;
     if told.told() { Err(told.error("the work")) } else { Ok(tally) }
-}
-
-fn report(record: &Record, how: &str) -> Error {
-    let checks = record.gates.iter().flat_map(|gates| &gates.checks);
-    let told: Vec<String> = checks
-        .filter(|check| matches!(check.verdict, GateVerdict::Failed | GateVerdict::Unevaluated))
-        .map(|check| {
-            let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
-            format!("{} ({why}see '{}')", check.name, check.log)
-        })
-        .collect();
-    Error::new(Kind::Failed, format!("issue #{}: checks {how}: {}", record.number, told.join(", ")))
 }
 
 fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Result<Record> {
@@ -83,8 +71,8 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
         return Err(told.error(&format!("issue #{number}")));
     }
     let (lock, record) = super::hold(session, wanted)?;
-    // What is withheld a person may have mended by hand.
-    if record.status != Some(Status::Testing) && !record.is_withheld() {
+    // What is kept back a person may have mended by hand.
+    if record.status != Some(Status::Testing) && !record.is_kept_back() {
         let status = record.standing();
         session.note(&format!("issue #{number} is {status}: nothing is checked"));
         return Ok(Record { gates: None, ..record });
@@ -96,7 +84,10 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
     let changed = base.map(|base| private.paths_between(base, &head)).transpose()?;
     let plan = plan::plan(&session.loaded.config.quality_gates, changed.as_deref());
     let known = record.gates.as_ref().filter(|gates| gates.tree == tree);
-    if !wish.again && known.is_some_and(|known| plan::answers(known, base, &plan)) {
+    // In testing it waits for what follows from its verdict: an older cq left it there.
+    let unsettled =
+        |known: &Gates| record.status == Some(Status::Testing) && known.verdict == GateVerdict::Unevaluated;
+    if !wish.again && known.is_some_and(|known| plan::answers(known, base, &plan) && !unsettled(known)) {
         return Ok(record);
     }
     if wish.dry_run {
@@ -124,7 +115,7 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
     if !plan.is_empty() {
         receipts::note(session, (&repository, &private), &head, &gates)?;
     }
-    let record = write_down(session, &record, gates)?;
+    let record = verdict::write_down(session, &record, gates)?;
     drop(lock);
     Ok(record)
 }
@@ -259,49 +250,4 @@ fn skipped(planned: &Planned) -> Check {
         why: Some(UNTOUCHED.to_owned()),
         ..Check::default()
     }
-}
-
-/// The verdict goes into the record; a red one ends the attempt.
-fn write_down(session: &Session, record: &Record, gates: Gates) -> Result<Record> {
-    let now = session.clock.now();
-    let attempts = session.loaded.config.queue.retry_attempts;
-    let feedback = feedback(&gates);
-    claims::update(&session.state, record.claimed()?, record.number, |record| {
-        let verdict = gates.verdict;
-        let red: Vec<&str> = gates
-            .checks
-            .iter()
-            .filter(|check| check.verdict == GateVerdict::Failed)
-            .map(|check| check.name.as_str())
-            .collect();
-        let why = format!("red: {}", red.join(", "));
-        record.gates = Some(gates);
-        // A withheld change is a person's to mend: what is red of it sends nobody anywhere.
-        if verdict == GateVerdict::Failed && record.status == Some(Status::Testing) {
-            record.feedback.push(Feedback {
-                from: FeedbackSource::Gate,
-                text: feedback,
-                at: now,
-                extra: Extra::new(),
-            });
-            record.end_attempt(Outcome::GateFailed, &why, attempts, session.command, now, fastrand::f64())?;
-        }
-        Ok(())
-    })
-}
-
-/// The ends of the red checks' output.
-fn feedback(gates: &Gates) -> String {
-    let red = gates.checks.iter().filter(|check| check.verdict == GateVerdict::Failed);
-    let told = red.map(|check| {
-        let exit =
-            check.exit.map_or_else(|| "no exit status".to_owned(), |exit| format!("exit status {exit}"));
-        format!(
-            "The check '{}' failed ({}, {exit}):\n{}",
-            check.name,
-            check.command.join(" "),
-            log::tail(Path::new(&check.log))
-        )
-    });
-    told.collect::<Vec<_>>().join("\n\n")
 }

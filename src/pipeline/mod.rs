@@ -1,5 +1,6 @@
 //! The pipeline: one file per command, each with its whole story, in the order a record meets them.
 
+mod catch_up;
 mod children;
 pub mod claim;
 pub mod cleanup;

@@ -67,7 +67,7 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
     match record.status {
         Some(Status::Testing) => {}
         // A person looks at it once more, who may have mended it, or changed the rules.
-        Some(Status::Failed) if record.is_withheld() => {}
+        Some(Status::Failed) if record.is_kept_back() => {}
         Some(Status::PrReady | Status::Completed) => return Ok(Some((record, None))),
         status => {
             let status = status.map_or("unclaimed", Status::name);

@@ -34,6 +34,9 @@ pub struct Gates {
     /// The issue for which the same tree had been checked already; absent where it was checked for this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_for: Option<u64>,
+    /// How often the checks of this tree on this base came to no verdict; absent where they came to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
     /// Fields cq does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -130,6 +133,22 @@ impl Gates {
         self.verdict == GateVerdict::of(&self.checks) && self.checks.iter().all(said)
     }
 
+    /// The checks that said neither yes nor no.
+    pub fn unevaluated(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.verdict == GateVerdict::Unevaluated)
+    }
+
+    /// Whether a check is red on the base as well.
+    pub fn is_red_on_base(&self) -> bool {
+        self.unevaluated().any(|check| check.base_exit.is_some())
+    }
+
+    /// Whether no further try says more before a person has mended the base, or what a check lacks (126, 127). What a
+    /// signal ended, or took too much time or memory, may come to its end another time.
+    pub fn needs_person(&self) -> bool {
+        self.is_red_on_base() || self.unevaluated().any(|check| matches!(check.exit, Some(126 | 127)))
+    }
+
     /// Whether the tree may be delivered: all checks of it passed.
     pub fn passes(&self, tree: &str) -> bool {
         self.tree == tree && self.verdict == GateVerdict::Passed
@@ -156,6 +175,29 @@ mod tests {
             let check = |verdict: &GateVerdict| Check { verdict: *verdict, ..Check::default() };
             let checks: Vec<Check> = verdicts.iter().map(check).collect();
             assert_eq!(GateVerdict::of(&checks), expected, "{verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_try_may_change_is_no_persons_to_mend() {
+        use GateVerdict::{Passed, Unevaluated};
+        let cases = [
+            (Passed, Some(0), None, false, false),
+            (Unevaluated, Some(1), Some(1), true, true),
+            (Unevaluated, Some(126), None, true, false),
+            (Unevaluated, Some(127), None, true, false),
+            (Unevaluated, Some(139), None, false, false),
+            (Unevaluated, None, None, false, false),
+        ];
+        for (verdict, exit, base_exit, person, on_base) in cases {
+            let other = Check { verdict: Unevaluated, exit: Some(137), ..Check::default() };
+            let check = Check { verdict, exit, base_exit, ..Check::default() };
+            let gates = Gates { verdict, checks: vec![other, check], ..Gates::default() };
+            assert_eq!(
+                (gates.needs_person(), gates.is_red_on_base()),
+                (person, on_base),
+                "{exit:?} {base_exit:?}"
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! The lifecycle: which status may follow which. One function owns the table.
 
-use super::{Extra, Record, Status, Transition};
+use super::{Extra, Outcome, Record, Status, Transition};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 
@@ -19,7 +19,7 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
         | (Some(PrReady), Completed)
         // merged by a person although its last round had failed, or while it was under way
         | (Some(Failed | Testing), Completed)
-        // a person let through what was withheld
+        // a person let through what was withheld, or mended what kept the checks from judging it
         | (Some(Failed), PrReady)
         // another attempt: a retryable end, a red check, a change request; the operator's --retry and --revert
         | (Some(InProgress | Testing | PrReady | Completed | Failed), Queued)
@@ -29,6 +29,24 @@ pub const fn may_follow(from: Option<Status>, to: Status) -> bool {
 }
 
 impl Record {
+    /// Whether its pull request waits for a person, and for no agent. That of a failed round is open as ever.
+    pub fn waits_for_people(&self) -> bool {
+        let is_open = self.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
+        self.status == Some(Status::PrReady) || self.status == Some(Status::Failed) && is_open
+    }
+
+    /// Whether its checks cannot judge its change before a person has mended something.
+    pub fn is_unevaluated(&self) -> bool {
+        self.status == Some(Status::Failed) && self.outcome == Some(Outcome::Unevaluated)
+    }
+
+    /// Whether its change is there, and kept back until a person has decided, or mended something: then cq-gate and cq-pr
+    /// go on from there.
+    pub fn is_kept_back(&self) -> bool {
+        self.status == Some(Status::Failed)
+            && matches!(self.outcome, Some(Outcome::Withheld | Outcome::Unevaluated))
+    }
+
     /// Where it stands, for people.
     pub fn standing(&self) -> &'static str {
         self.status.map_or("unclaimed", Status::name)
@@ -68,6 +86,29 @@ mod tests {
         for (from, row) in table {
             for (to, cell) in Status::ALL.into_iter().zip(row.chars()) {
                 assert_eq!(may_follow(from, to), cell == 'x', "{from:?} -> {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_open_pull_request_waits_for_people_unless_an_agent_is_at_it() {
+        // Without a pull request, with an open one, with one that is over.
+        let table = [
+            (Status::Queued, "..."),
+            (Status::InProgress, "..."),
+            (Status::Testing, "..."),
+            (Status::PrReady, "xxx"),
+            (Status::Completed, "..."),
+            (Status::Failed, ".x."),
+        ];
+        for (status, row) in table {
+            for (state, cell) in [None, Some("open"), Some("closed")].into_iter().zip(row.chars()) {
+                let pull = state
+                    .map(|state| format!(r#"{{"number":7,"url":"","head_sha":"0b","state":"{state}"}}"#));
+                let mut record = Record::new("o/r", 1, Issue::default());
+                record.status = Some(status);
+                record.pull_request = pull.map(|pull| serde_json::from_str(&pull).unwrap());
+                assert_eq!(record.waits_for_people(), cell == 'x', "{status:?} {state:?}");
             }
         }
     }

@@ -361,11 +361,6 @@ impl Record {
         self.question.as_ref().filter(|question| waits && question.answered_at.is_none())
     }
 
-    /// Whether its change is kept back until a person has decided.
-    pub fn is_withheld(&self) -> bool {
-        self.status == Some(Status::Failed) && self.outcome == Some(Outcome::Withheld)
-    }
-
     /// The instance that works on it, for messages.
     pub fn instance(&self) -> &str {
         self.claim.as_ref().map_or("-", |claim| &claim.instance)

@@ -47,6 +47,7 @@ pub const fn rule(outcome: Outcome) -> Rule {
         Outcome::LostClaim => Rule::Person("the claim was lost"),
         Outcome::Cancelled => Rule::Person("stopped by the operator"),
         Outcome::Withheld => Rule::Person("a person must let the change through"),
+        Outcome::Unevaluated => Rule::Person("its checks cannot judge the change"),
     }
 }
 
@@ -209,6 +210,7 @@ mod tests {
             (Outcome::LostClaim, "give up", "give up"),
             (Outcome::Cancelled, "give up", "give up"),
             (Outcome::Withheld, "give up", "give up"),
+            (Outcome::Unevaluated, "give up", "give up"),
         ];
         assert_eq!(table.map(|(outcome, _, _)| outcome), Outcome::ALL);
         for (outcome, first, last) in table {

@@ -43,11 +43,6 @@ impl Status {
         matches!(self, Self::Queued | Self::InProgress | Self::Testing)
     }
 
-    /// Whether it is a person's turn: its pull request is open, and nothing that it lacks is the agent's to do.
-    pub const fn waits_for_people(self) -> bool {
-        matches!(self, Self::PrReady)
-    }
-
     /// Whether nothing more will happen to it by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
@@ -90,11 +85,13 @@ pub enum Outcome {
     Cancelled,
     /// The change must not be pushed without a person's word.
     Withheld,
+    /// The checks cannot judge the change before a person has mended something.
+    Unevaluated,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Success,
         Self::NoChange,
         Self::NeedsInfo,
@@ -111,6 +108,7 @@ impl Outcome {
         Self::LostClaim,
         Self::Cancelled,
         Self::Withheld,
+        Self::Unevaluated,
     ];
 
     /// The name used in JSON and on the screen.
@@ -132,6 +130,7 @@ impl Outcome {
             Self::LostClaim => "lost-claim",
             Self::Cancelled => "cancelled",
             Self::Withheld => "withheld",
+            Self::Unevaluated => "unevaluated",
         }
     }
 }

@@ -15,32 +15,37 @@ use super::{instances, lock};
 use crate::error::{Kind, OrFail, Result};
 use crate::record::{Record, Status};
 
-/// A record in flight, in brief: written as `["queued",7]`, because every change writes all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(Option<Status>, Option<u32>)", into = "(Option<Status>, Option<u32>)")]
+/// A record in flight, in brief: written as `["queued",7,false]`, because every change writes all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Brief", into = "Brief")]
 pub struct Summary {
     /// Where it stands.
     pub status: Option<Status>,
     /// The number of the instance that its workspace belongs to.
     pub instance: Option<u32>,
+    /// Whether its pull request waits for a person.
+    pub waits_for_people: bool,
 }
 
-impl From<(Option<Status>, Option<u32>)> for Summary {
-    fn from((status, instance): (Option<Status>, Option<u32>)) -> Self {
-        Self { status, instance }
+/// How a summary is written. An index in an older form is not understood, and made again.
+type Brief = (Option<Status>, Option<u32>, bool);
+
+impl From<Brief> for Summary {
+    fn from((status, instance, waits_for_people): Brief) -> Self {
+        Self { status, instance, waits_for_people }
     }
 }
 
-impl From<Summary> for (Option<Status>, Option<u32>) {
+impl From<Summary> for Brief {
     fn from(summary: Summary) -> Self {
-        (summary.status, summary.instance)
+        (summary.status, summary.instance, summary.waits_for_people)
     }
 }
 
 impl From<&Record> for Summary {
     fn from(record: &Record) -> Self {
         let instance = record.claim.as_ref().and_then(|claim| instances::number(&claim.instance));
-        Self { status: record.status, instance }
+        Self { status: record.status, instance, waits_for_people: record.waits_for_people() }
     }
 }
 

@@ -104,7 +104,7 @@ impl State {
             // An unreadable record still holds its issue; which instance it has is not known.
             let summary = match self.get(number) {
                 Ok(Some(record)) => Summary::from(&record),
-                Ok(None) | Err(_) => Summary { status: None, instance: None },
+                Ok(None) | Err(_) => Summary::default(),
             };
             entries.insert(number, summary);
         }

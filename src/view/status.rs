@@ -8,11 +8,11 @@ use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::limits;
 use crate::output::{self, Format};
-use crate::pipeline::{overlap, vet};
-use crate::record::{GateVerdict, Liveness, Outcome, Question, Record, Status};
+use crate::pipeline::{gate, overlap, vet};
+use crate::record::{Gates, Liveness, Outcome, Question, Record, Status};
 use crate::sanitize;
 use crate::session::Session;
-use crate::state::instances;
+use crate::state::{Summary, instances};
 
 const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "STATUS", "TRY", "FOR", "COST", "TITLE", "LAST"];
 
@@ -96,7 +96,7 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
 /// The places for new claims.
 fn places(session: &Session, records: &[Record]) -> Result<Places> {
     let terms = claims::terms(&session.loaded, &session.environment)?;
-    Ok(claims::count(records.iter().map(|record| record.status), &terms))
+    Ok(claims::count(records.iter().map(Summary::from), &terms))
 }
 
 /// How many pull requests wait for people, where that is limited.
@@ -260,7 +260,11 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
             let retry = format!("cq-claim --retry {} queues it again without one", record.number);
             told.push(retry);
         }
-        Some(Status::Failed) if record.is_withheld() => {
+        Some(Status::Failed) if record.is_unevaluated() => {
+            told.extend(could_not_run(record));
+            told.extend(gate::way_on(record));
+        }
+        Some(Status::Failed) if record.is_kept_back() => {
             told.push(format!("cq-pr {} tells what keeps it back, and looks again", record.number));
         }
         Some(Status::Failed) => told.push(format!("cq-claim --retry {} queues it again", record.number)),
@@ -281,8 +285,7 @@ fn waits_for(question: &Question) -> String {
 
 /// The checks that said neither yes nor no, and where to read why.
 fn could_not_run(record: &Record) -> impl Iterator<Item = String> {
-    let checks = record.gates.iter().flat_map(|gates| &gates.checks);
-    checks.filter(|check| check.verdict == GateVerdict::Unevaluated).map(|check| {
+    record.gates.iter().flat_map(Gates::unevaluated).map(|check| {
         let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
         format!("its check {} could not be evaluated: {why}see '{}'", check.name, check.log)
     })

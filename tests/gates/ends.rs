@@ -36,6 +36,32 @@ fn a_check_that_takes_too_long_is_ended_with_all_it_started() {
     until("the end of all", || (sleepers() == 0).then_some(()));
 }
 
+/// A machine that is short of time has some by and by; one that never has holds no place for ever.
+#[test]
+fn a_check_that_never_comes_to_an_end_is_tried_a_few_times() {
+    let house = limited("kill -KILL $$", |config| config["queue"]["retryAttempts"] = json!(2));
+    house.work(1).good();
+    let again = "cq-monitor offers it again when its lease is over";
+    house.cq("gate").args(["1"]).at("2150-01-01T00:00:00Z").run().ends(1, again);
+    assert_eq!((house.status(1).as_str(), &house.record(1)["gates"]["tries"]), ("testing", &json!(1)));
+    let offered = |now| house.cq("monitor").at(now).run().good().numbers();
+    assert_eq!(offered("2150-01-01T00:09:00Z"), [0; 0], "not before its lease is over");
+    assert_eq!(offered("2150-01-01T00:11:00Z"), [1]);
+    let way = "mend what the check lacks, then run 'cq-gate 1 | cq-pr'";
+    house.cq("gate").args(["1"]).run().ends(1, way);
+    let record = house.record(1);
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("unevaluated")));
+    let why = "the check: it was ended by signal 9; tried 2 times; its checks cannot judge the change";
+    assert_eq!(record["history"].as_array().unwrap().last().unwrap()["why"], why);
+    assert_eq!(offered(crate::LATER), [0; 0]);
+    house.configure(|config| config["qualityGates"] = json!([crate::shell("the check", "true")]));
+    let ran = house.cq("gate").args(["1"]).run().quietly().record();
+    assert_eq!((&ran["status"], ran["gates"].get("tries")), (&json!("failed"), None));
+    let told = house.cq("status").args(["--explain", "1"]).run().quietly().stdout;
+    assert!(told.contains("its checks have passed since: cq-pr 1 opens its pull request"), "{told}");
+    assert_eq!(house.cq("pr").args(["1"]).run().quietly().record()["status"], "pr-ready");
+}
+
 /// Also what took every mark off itself, left its session and its parent.
 #[test]
 fn what_a_check_leaves_behind_ends_with_it() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cq::clock::Clock;
 use cq::record::Status;
-use cq::state::State;
+use cq::state::{State, Summary};
 use serde_json::{Value, json};
 
 use crate::place::{Place, wish};
@@ -22,8 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What counts: pull requests that wait for people, and issues whose will.
 fn counted(state: &State) -> usize {
     let locked = state.lock().unwrap();
-    let counts = |status: Status| status.is_active() || status.waits_for_people();
-    locked.in_flight().values().filter(|summary| summary.status.is_some_and(counts)).count()
+    let counts =
+        |summary: &&Summary| summary.waits_for_people || summary.status.is_some_and(Status::is_active);
+    locked.in_flight().values().filter(counts).count()
 }
 
 /// Tells the others that it is over, also where a test fails.

@@ -33,6 +33,39 @@ fn a_failed_round_is_over_when_its_pull_request_is() {
     }
 }
 
+/// A round came to nothing, and its pull request waits for a person as before: until that is over, or the issue let go.
+#[test]
+fn the_pull_request_of_a_failed_round_counts_as_waiting() {
+    for end in ["closed", "released"] {
+        let house = opened();
+        fs::write(house.place("script.json"), json!({"default": [{"exit": 1}]}).to_string()).unwrap();
+        house.configure(|config| {
+            config["queue"]["retryAttempts"] = json!(1);
+            config["queue"]["maxUnreviewed"] = json!(1);
+        });
+        review(&house, "mia", "CHANGES_REQUESTED", "In vain.", &[]);
+        house.shell("cq-pr --sync | cq-spawn --wait").run().good();
+        assert_eq!(house.status(1), "failed");
+        let why = "1 pull request waits for a person, and queue.maxUnreviewed allows 1";
+        let claim = || house.cq("claim").args(["2"]).run();
+        assert_eq!(claim().ends(0, why).numbers(), [0; 0]);
+        let told = house.cq("status").args(["--explain", "2"]).run().quietly().stdout;
+        assert!(told.contains(why), "{told}");
+        let said = "0 of 5 places taken, 1 in flight, 1 of at most 1 pull requests wait for a person";
+        house.cq("status").args(["--format", "table"]).run().ends(0, said);
+        if end == "closed" {
+            let path = format!("/repos/acme/widgets/pulls/{PULL}");
+            house.lab.call("PATCH", &path, &json!({"state": "closed"}));
+            house.cq("pr").args(["--sync"]).run().quietly();
+        } else {
+            house.cq("cleanup").args(["claude-instance-1"]).run().good();
+            assert_eq!(claim().ends(0, why).numbers(), [0; 0], "without a workspace it waits as well");
+            house.cq("claim").args(["--release", "1"]).run().quietly();
+        }
+        assert_eq!(claim().quietly().numbers(), [2], "{end}");
+    }
+}
+
 /// A round came to nothing and its workspace went with the cleanup: tried again, the agent goes on from what people look
 /// at, and nothing of that is replaced.
 #[test]

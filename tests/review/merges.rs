@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::House;
-use crate::place::{PULL, base, check, head, job, opened, push_by_hand, review, rules};
+use crate::place::{PULL, base, check, head, job, opened, review, rules};
 use crate::support::wait;
 
 /// A house with a pull request, where merging is on.
@@ -183,7 +183,7 @@ fn nothing_is_merged_that_nobody_has_seen() {
         &json!([{"method": "PUT", "path": "/repos/*/*/pulls/*/merge", "status": 409, "body": moved}]),
     );
     not_merged(&house, 0, "issue #1: not merged: its branch has moved; it is looked at again");
-    let theirs = push_by_hand(&house, &branch, "more.txt", "more\n");
+    let theirs = house.push_by_hand(&branch, "more.txt", "more\n");
     check(&house, &theirs, "tests", Some("success"), None);
     not_merged(&house, 0, &format!("0 of 1 people have approved {}", &theirs[..10]));
     review(&house, "mia", "APPROVED", "", &[]);

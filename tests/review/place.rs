@@ -4,7 +4,6 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::lab::TOKEN;
 use crate::{House, Plan};
 
 /// From a review to the pull request, as a person would write it.
@@ -121,21 +120,4 @@ pub(crate) fn prompt(house: &House, attempt: u32) -> String {
 /// How it was started.
 pub(crate) fn arguments(house: &House, attempt: u32) -> String {
     fs::read_to_string(house.place(&format!("arguments-1-{attempt}.txt"))).unwrap()
-}
-
-/// Puts a file on a branch of the GitHub, as somebody else's commit; gives the commit.
-pub(crate) fn push_by_hand(house: &House, branch: &str, path: &str, content: &str) -> String {
-    let folder = house.place("somebody");
-    let address = format!("http://x:{TOKEN}@{}/acme/widgets.git", house.lab.authority());
-    if !folder.exists() {
-        house.git_in(house.root(), &["clone", "--quiet", &address, "somebody"]);
-    }
-    house.git_in(&folder, &["fetch", "--quiet", "origin"]);
-    house.git_in(&folder, &["checkout", "--quiet", "-B", "by-hand", &format!("origin/{branch}")]);
-    fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
-    fs::write(folder.join(path), content).unwrap();
-    house.git_in(&folder, &["add", "--all"]);
-    house.git_in(&folder, &["commit", "--quiet", "-m", "By hand"]);
-    house.git_in(&folder, &["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
-    house.git_in(&folder, &["rev-parse", "HEAD"])
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::House;
-use crate::place::{PULL, opened, prompt, push_by_hand, rules};
+use crate::place::{PULL, opened, prompt, rules};
 use crate::support::lab::TOKEN;
 
 /// A house whose pull request was merged.
@@ -210,7 +210,7 @@ fn what_cannot_be_taken_back_is_left_to_a_person() {
     house.cq("pr").args(["--sync"]).run().quietly();
     let dry = house.cq("pr").args(["--revert", "1", "--reason", "x", "--dry-run"]).run();
     dry.ends(0, "would take #4 back, and queue issue #1 again");
-    push_by_hand(&house, "main", "src/work.txt", "built upon it\n");
+    house.push_by_hand("main", "src/work.txt", "built upon it\n");
     let ran = revert(&house).run();
     ran.ends(1, "issue #1: #4 cannot be taken back: later changes stand on it");
     assert_eq!((house.status(1).as_str(), house.lab.pulls().len()), ("completed", 1));

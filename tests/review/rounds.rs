@@ -4,9 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{
-    PULL, ROUND, arguments, base, check, head, opened, prompt, pull, push_by_hand, review, said_at_lines,
-};
+use crate::place::{PULL, ROUND, arguments, base, check, head, opened, prompt, pull, review, said_at_lines};
 
 /// Nothing more is asked for.
 fn is_quiet(house: &crate::House) {
@@ -270,7 +268,7 @@ fn an_agent_answers_for_its_own_work_alone() {
     crate::place::rules(&house, &json!({}));
 
     let branch = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
-    let theirs = push_by_hand(&house, &branch, "by-hand.txt", "mine\n");
+    let theirs = house.push_by_hand(&branch, "by-hand.txt", "mine\n");
     check(&house, &theirs, "tests", Some("failure"), None);
     let why = format!("a person looks: its branch ends with {}, which cq did not push", &theirs[..10]);
     let ran = sync().ends(0, &why);
@@ -282,7 +280,7 @@ fn an_agent_answers_for_its_own_work_alone() {
 #[test]
 fn a_conflict_is_the_agents_to_resolve_with_the_base_at_hand() {
     let house = opened();
-    let theirs = push_by_hand(&house, "main", "src/work.txt", "something else\n");
+    let theirs = house.push_by_hand("main", "src/work.txt", "something else\n");
     let sent = house.cq("pr").args(["--sync"]).run().quietly().record();
     assert_eq!(sent["history"].as_array().unwrap().last().unwrap()["why"], "it conflicts with its base");
     let text = sent["feedback"][0]["text"].as_str().unwrap();

@@ -15,8 +15,8 @@ pub(super) fn is_due(record: &Record, wish: &Wish, hours: u32, now: Timestamp) -
     if wish.all && wish.force {
         return true;
     }
-    // What tampered, or is withheld, is kept for a person, who names it when it may go.
-    if record.outcome == Some(Outcome::Tampered) || record.is_withheld() {
+    // What tampered, or is kept back, is kept for a person, who names it when it may go.
+    if record.outcome == Some(Outcome::Tampered) || record.is_kept_back() {
         return false;
     }
     // cq-pr --revert has it in hand.
@@ -120,6 +120,10 @@ mod tests {
         let (open, runs) = (ended(Status::PrReady, 99), ended(Status::InProgress, 99));
         let mut tampered = ended(Status::Failed, 99);
         tampered.outcome = Some(Outcome::Tampered);
+        let mut withheld = ended(Status::Failed, 99);
+        withheld.outcome = Some(Outcome::Withheld);
+        let mut unevaluated = ended(Status::Failed, 99);
+        unevaluated.outcome = Some(Outcome::Unevaluated);
         let mut asks = ended(Status::Failed, 99);
         asks.outcome = Some(Outcome::NeedsInfo);
         let (text, at) = (String::new(), now);
@@ -141,6 +145,8 @@ mod tests {
             (&open, "..xx"),
             (&runs, "..xx"),
             (&tampered, "..xx"),
+            (&withheld, "..xx"),
+            (&unevaluated, "..xx"),
             (&asks, ".xxx"),
             (&reverting, "..xx"),
             (&reverted, "xxxx"),

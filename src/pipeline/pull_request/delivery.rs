@@ -79,7 +79,7 @@ impl Delivering<'_> {
             if let (Some(known), Some(state)) = (&mut record.pull_request, pull) {
                 state.clone_into(&mut known.state);
             }
-            // What was withheld has failed already.
+            // What was kept back has failed already.
             if record.status == Some(to) {
                 record.remark(session.command, why, session.clock.now());
                 return Ok(());

@@ -109,13 +109,17 @@ pub(super) fn withhold(session: &Session, record: &Record, guarded: Guarded) -> 
         let told = |known: &Guarded| known.withheld && known.sha == guarded.sha;
         let is_news = !record.guards.as_ref().is_some_and(told);
         record.guards = Some(guarded);
-        record.outcome = Some(Outcome::Withheld);
+        let before = record.outcome.replace(Outcome::Withheld);
         if is_news {
             let from = FeedbackSource::Guard;
             record.feedback.retain(|known| known.from != from);
             record.feedback.push(Feedback { from, text, at: now, extra: Extra::new() });
         }
         if record.status == Some(Status::Failed) {
+            // Its checks had kept it back until now.
+            if before != Some(Outcome::Withheld) {
+                record.remark(session.command, why, now);
+            }
             return Ok(());
         }
         record.transition(Status::Failed, session.command, why, now)

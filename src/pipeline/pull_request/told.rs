@@ -6,6 +6,7 @@ use crate::clock::stamp;
 use crate::error::Result;
 use crate::github::reviews::Progress;
 use crate::github::{Client, checks};
+use crate::pipeline::catch_up;
 use crate::record::checks::CheckSeen;
 use crate::record::review::{Place, Remark, Round, Vote, short};
 use crate::record::{FeedbackSource, Record};
@@ -58,32 +59,19 @@ impl Telling<'_> {
         Ok(format!("CI is red: the check '{name}' failed on {}:\n{said}", short(head)))
     }
 
-    /// An agent cannot fetch: what it is to take in has to be there.
     fn fetch_base(&self, record: &Record, end: &str) -> Result<String> {
-        let session = self.session;
-        let (_, private) = session.git()?;
-        let address = session.remote_address(&record.repo)?;
-        let depth = session.loaded.config.workspace.clone;
-        let base = &record.claimed()?.base;
-        let fetch = || {
-            private.fetch_base(&address, || session.remote(&record.repo), base, depth, session.clock.now())
-        };
-        let sha = fetch()?;
-        if sha == end || private.resolve(end)?.is_some() {
+        let sha = catch_up::end_of_base(self.session, record, false)?;
+        if sha == end || self.session.git()?.1.resolve(end)?.is_some() {
             return Ok(sha);
         }
         // It has moved within the seconds for which a fetch is good.
-        private.forget_fetch()?;
-        fetch()
+        catch_up::end_of_base(self.session, record, true)
     }
 }
 
 fn conflict(base: &str, sha: &str) -> String {
-    format!(
-        "The base branch '{base}' has moved on, and this branch conflicts with it. Its end, {sha}, is in this repository: \
-         merge it into your branch (git merge {sha}), resolve the conflicts so that both changes keep their sense, and \
-         commit. Do not rewrite what was pushed."
-    )
+    let merge = catch_up::merge(sha);
+    format!("The base branch '{base}' has moved on, and this branch conflicts with it. {merge}")
 }
 
 /// What somebody said, and where.

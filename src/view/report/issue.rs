@@ -203,9 +203,10 @@ impl Told {
             }
             (Some(Testing), PrReady) => self.gates.passed += 1,
             (Some(from @ (InProgress | Testing)), Queued | Failed) => {
-                // Nobody but cq-gate sends a tree back for what its checks said, whether the feed knows it or not.
+                // Nobody but cq-gate sends a tree back for what its checks said, whether the feed knows it or not; and only
+                // what they could not judge is kept back by it unjudged.
                 let is_red = step.by == "cq-gate" || outcome == Some(Outcome::GateFailed);
-                let is_red = from == Testing && is_red;
+                let is_red = from == Testing && is_red && outcome != Some(Outcome::Unevaluated);
                 self.gates.failed += u32::from(is_red);
                 let outcome = if is_red { Some(Outcome::GateFailed) } else { outcome };
                 *self.setbacks.entry(outcome.map_or("unknown", Outcome::name)).or_default() += 1;

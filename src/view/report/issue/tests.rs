@@ -115,6 +115,18 @@ fn setbacks_are_counted_by_what_the_feed_knows() {
     );
 }
 
+#[test]
+fn what_checks_could_not_judge_is_a_setback_and_not_red() {
+    let steps = [
+        (0, Queued, "cq-claim"),
+        (10, InProgress, "cq-supervise"),
+        (20, Testing, "cq-supervise"),
+        (30, Failed, "cq-gate"),
+    ];
+    let issue = told(vec![life(&steps, json!({"outcome": "unevaluated"}))], &[], 40);
+    assert_eq!((issue.setbacks, issue.gates.failed), ([("unevaluated", 1)].into(), 0));
+}
+
 /// Changes of status, what the feed says of them; attempts, and whether the first came through.
 type Case<'a> = (Vec<(i64, Status, &'a str)>, Vec<End>, u32, Option<bool>);
 
