@@ -75,6 +75,7 @@ struct Report {
 
 /// Removes what is due, or what is named.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    session.needs_setup()?;
     for instance in &wish.instances {
         if instances::number(instance).is_none() {
             let message = format!("'{instance}' is not an instance's name");

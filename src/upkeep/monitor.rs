@@ -96,6 +96,7 @@ fn need(record: &Record, held: bool, now: Now<'_>) -> Need {
 
 /// One tick.
 pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
+    session.needs_setup()?;
     let mut output = session.records();
     // One that cannot be read stops everything, which is said, and keeps nobody from being buried.
     let (stopped, doubt) = match session.state.stop() {

@@ -36,6 +36,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Shows the logs.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    session.needs_setup()?;
     for name in &wish.instances {
         if instances::number(name).is_none() {
             let error = Error::new(Kind::Usage, format!("'{name}' is not an instance's name"));

@@ -25,6 +25,7 @@ struct Looking<'a> {
 /// Looks at the pull requests of these issues, or of all that wait for people.
 pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
+    session.needs_setup()?;
     let wanted = open(session, numbers, |record| {
         let known = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
         // A round that failed is for a person, who may merge or close the pull request all the same.
