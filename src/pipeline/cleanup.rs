@@ -94,9 +94,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         has_work && due::is_due(record, wish, hours, now)
     });
     let done = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut report))?;
-    if let Some(kind) = done.worst() {
-        tally.note(kind);
-    }
+    tally.add(&done);
     for instance in &wish.instances {
         if !records.iter().any(|record| record.instance() == instance) {
             session.note(&format!("no issue in flight has {instance}"));

@@ -237,6 +237,11 @@ impl Session {
         }
     }
 
+    /// Tells why an issue is left as it is: whoever `named` it wants to know, others only with `-v`.
+    pub fn answer(&self, named: bool, message: &str) {
+        if named { self.note(message) } else { self.detail(message) }
+    }
+
     /// Reports an error, secrets masked.
     pub fn complain(&self, error: &Error) {
         complain(self.command, error, &self.redactor());

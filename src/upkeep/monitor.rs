@@ -186,7 +186,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
 /// Trouble of one part of a tick keeps no other part from its work.
 fn count(session: &Session, tally: &mut Tally, part: Result<Tally>) {
     match part {
-        Ok(part) => part.worst().into_iter().for_each(|kind| tally.note(kind)),
+        Ok(part) => tally.add(&part),
         Err(error) => {
             session.complain(&error);
             tally.note(error.kind);

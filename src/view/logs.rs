@@ -43,6 +43,13 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
             return Err(error.hint("instances are called claude-instance-1, claude-instance-2, …"));
         }
     }
+    if !wish.raw {
+        let there = logs(session, wish)?;
+        let has_log = |name: &&String| there.iter().any(|(instance, _)| instance == *name);
+        for name in wish.instances.iter().filter(|name| !has_log(name)) {
+            session.note(&format!("{name} has no log"));
+        }
+    }
     let since = wish.since.as_deref().map(|text| moment(text, session.clock.now())).transpose()?;
     let shown = match (wish.raw, wish.follow) {
         (true, _) => raw(session, wish),

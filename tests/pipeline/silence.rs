@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::House;
+use serde_json::{Value, json};
+
+use crate::{House, Plan};
 
 /// What only reads the state, and has nothing to say where that is empty.
 const READERS: [&[&str]; 9] = [
@@ -56,4 +58,59 @@ fn where_nothing_is_in_flight_nothing_is_said() {
             assert_eq!(cq(&house, words).run().quietly().stdout, "", "{words:?}");
         }
     }
+}
+
+/// Numbers that are unknown were passed over.
+#[test]
+fn a_number_that_is_not_there_is_told() {
+    let house = House::usual();
+    house.configure(|config| config["merge"] = json!({"enabled": true}));
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["pr", "--sync", "99"], 1, "cq-pr: issue #99 is not in flight\n"),
+        (&["pr", "--merge", "99"], 1, "cq-pr: issue #99 is not in flight\n"),
+        (&["cleanup", "--list-rescues", "99"], 1, "nothing was rescued of issue #99\n"),
+        (&["cleanup", "--prune", "99/2"], 1, "nothing was rescued of issue #99, attempt 2\n"),
+        (&["logs", "claude-instance-9"], 0, "cq-logs: claude-instance-9 has no log\n"),
+        (&["status", "--explain", "99"], 77, "cq-status: #99 of acme/widgets is not there, or not visible"),
+        (&["claim", "99"], 77, "cq-claim: #99 of acme/widgets is not there, or not visible"),
+        (&["fetch", "99"], 1, "cq-fetch: issue #99: #99 of acme/widgets is not there, or not visible"),
+    ];
+    for (words, status, said) in cases {
+        let ran = cq(&house, words).run().ends(status, said);
+        assert_eq!(ran.stdout, "", "{words:?}");
+        assert!(!ran.stderr.contains("--repo"), "neither the name nor the token is wrong: {}", ran.stderr);
+    }
+    // Where the repository is not to be seen either, they may be.
+    house
+        .cq("claim")
+        .args(["--repo", "acme/none", "99"])
+        .run()
+        .ends(77, "check the repository's name (--repo)");
+}
+
+/// One that is there is looked at, whatever else was named.
+#[test]
+fn a_number_for_which_nothing_is_done_is_told_why() {
+    let script = json!({"issues": {"2": [{"say": "Nothing to do."}]}});
+    let house = House::new(&Plan { script, ..Plan::default() });
+    house.configure(|config| config["merge"] = json!({"enabled": true}));
+    house.shell("cq-claim 1 2 | cq-spawn --wait | cq-gate | cq-pr").run().good();
+    assert_eq!((house.status(1).as_str(), house.status(2).as_str()), ("pr-ready", "failed"));
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["pr", "--sync", "2"], 0, "issue #2 is failed: nothing is asked of GitHub\n"),
+        (&["pr", "--sync", "1"], 0, "issue #1: nothing new is said of its pull request\n"),
+        (&["pr", "--sync", "1", "99"], 1, "issue #1: nothing new is said of its pull request\n"),
+        (&["pr", "--merge", "2"], 0, "issue #2 is failed: nothing is merged\n"),
+        (&["spawn", "1"], 0, "issue #1 is pr-ready already: no agent is started\n"),
+        (&["spawn", "1", "--wait"], 0, "issue #1 is pr-ready already: no agent is started\n"),
+    ];
+    for (words, status, said) in cases {
+        cq(&house, words).run().ends(status, said);
+    }
+    // What comes by a pipe, and what nobody named, is nobody's question.
+    assert_eq!(house.cq("pr").args(["--sync"]).run().quietly().records(), Vec::<Value>::new());
+    assert_eq!(house.cq("spawn").fed(house.record(1).to_string()).quietly().numbers(), [1]);
+
+    house.lab.call("PATCH", "/repos/acme/widgets/pulls/4", &json!({"state": "closed"}));
+    house.cq("pr").args(["--merge", "1"]).run().ends(0, "issue #1: its pull request is closed\n");
 }
