@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::support::house::binaries;
 use crate::{House, Plan};
 
 /// What only reads the state, and has nothing to say where that is empty.
@@ -113,4 +114,28 @@ fn a_number_for_which_nothing_is_done_is_told_why() {
 
     house.lab.call("PATCH", "/repos/acme/widgets/pulls/4", &json!({"state": "closed"}));
     house.cq("pr").args(["--merge", "1"]).run().ends(0, "issue #1: its pull request is closed\n");
+}
+
+/// `cq help nosuch` ended with man's own 16.
+#[test]
+fn the_umbrella_tells_of_pages_that_are_not_there() {
+    let house = House::usual();
+    let own = house.place("own");
+    fs::create_dir(&own).unwrap();
+    let man = "#!/bin/sh\ncase \"$*\" in *cq-claim) echo \"the page: $*\";; *) exit 16;; esac\n";
+    fs::write(own.join("man"), man).unwrap();
+    house.program("chmod").args(["+x", own.join("man").to_str().unwrap()]).run().good();
+    let umbrella = binaries().join("cq");
+    let help = |name: &str, path: &str| {
+        house.program(umbrella.to_str().unwrap()).args(["help", name]).env("PATH", path).run()
+    };
+    let path = format!("{}:/usr/bin:/bin", own.display());
+    help("nosuch", &path).ends(2, "'nosuch' is not a cq command\nhint: cq --list names them all");
+    help("clam", &path).ends(2, "a similar name exists: claim");
+    help("../claim", &path).ends(2, "'../claim' is not a cq command");
+    help("fetch", &path)
+        .ends(78, "there is no manual page of cq-fetch where man looks (MANPATH)\nhint: cq-fetch --help");
+    help("fetch", "/nonexistent")
+        .ends(78, "program 'man' is not on PATH, or not executable\nhint: cq-fetch --help");
+    assert_eq!(help("claim", &path).quietly().stdout, "the page: cq-claim\n");
 }
