@@ -143,6 +143,11 @@ impl Tally {
         }
     }
 
+    /// Takes note of what another part of the work came to.
+    pub fn add(&mut self, part: &Self) {
+        part.worst.into_iter().for_each(|kind| self.note(kind));
+    }
+
     /// An exit status that is not cq's own: a rehearsed agent's.
     pub fn ending_with(status: u8) -> Self {
         Self { worst: None, ending: Some(status) }

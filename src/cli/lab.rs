@@ -36,6 +36,7 @@ pub(super) const PAGE: Page = Page {
             "be the model of a real Claude Code, for ANTHROPIC_BASE_URL",
         ),
         ("scripts/demo", "the whole pipeline against it, with no account and no network"),
+        ("cq-lab serve --help", "the seed, how to play reviewers and CI, what can go wrong: as above"),
     ],
     variables: &[],
 };
@@ -84,10 +85,13 @@ impl Arguments for Lab {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Be a GitHub: its REST API and its git server, on a loopback address, until SIGTERM or SIGINT.
+    #[command(after_long_help = include_str!("lab/serve.txt"))]
     Serve(Serve),
     /// Be an agent: read a prompt, follow a script, speak stream-json.
+    #[command(after_long_help = include_str!("lab/agent.txt"))]
     Agent(Agent),
     /// Be the model of a real agent: the Messages API, on a loopback address, until SIGTERM or SIGINT.
+    #[command(after_long_help = include_str!("lab/messages.txt"))]
     Messages(Messages),
 }
 

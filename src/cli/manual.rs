@@ -93,6 +93,8 @@ fn man_page(page: &Page) -> Result<String> {
         // The options belong to the section above, not to one of their own.
         let options = String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "");
         text.extend_from_slice(options.as_bytes());
+        let more = subcommand.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        as_page(&more).to_writer(&mut text).or_fail(Kind::Internal, failed)?;
     }
     sections(page).to_writer(&mut text).or_fail(Kind::Internal, failed)?;
     let text = String::from_utf8(text).or_fail(Kind::Internal, || "a man page is not UTF-8")?;
@@ -101,6 +103,24 @@ fn man_page(page: &Page) -> Result<String> {
     // Two breaks around an empty line: mandoc warns of them, and a blank line is what is meant.
     let body = text.replace(preamble, "").replace(".br\n\n.br\n", ".sp\n");
     Ok(preamble.to_owned() + &body)
+}
+
+/// A text of the help as a part of a page: a line that ends with a colon is a heading, and what is indented stays as it
+/// is.
+fn as_page(text: &str) -> Roff {
+    let mut roff = Roff::new();
+    for block in text.split("\n\n").filter(|block| !block.trim().is_empty()) {
+        if block.starts_with(' ') {
+            roff.control("PP", []).control("nf", []);
+            block.lines().for_each(|line| _ = roff.text([roman(line)]));
+            roff.control("fi", []);
+        } else if let Some(heading) = block.strip_suffix(':').filter(|heading| !heading.contains('\n')) {
+            roff.control("SS", [heading]);
+        } else {
+            roff.control("PP", []).text([roman(block)]);
+        }
+    }
+    roff
 }
 
 /// What every page ends with.

@@ -52,7 +52,8 @@ impl Arguments for Spawn {
     }
 
     fn run(&self, session: &Session) -> Result<Tally> {
-        let wish = spawn::Wish { wait: self.wait, agent: self.agent.clone(), dry_run: self.dry_run };
+        let named = !self.issues.is_empty();
+        let wish = spawn::Wish { wait: self.wait, agent: self.agent.clone(), dry_run: self.dry_run, named };
         if self.issues.is_empty() {
             spawn::run(session, &wish, input::stdin_or_usage()?)
         } else {

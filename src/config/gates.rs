@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gate {
-    /// Its name in reports.
+    /// Its name in reports, which no other check has.
     pub name: String,
     /// Its argument vector. Never run through a shell.
     pub command: Vec<String>,
@@ -60,6 +60,15 @@ impl Default for GateRuns {
 /// Refuses what cannot be meant.
 pub(super) fn refuse_odd(gates: &[Gate], runs: &GateRuns) -> Result<()> {
     for (at, gate) in gates.iter().enumerate() {
+        if gate.name.trim().is_empty() {
+            return Err(Error::new(Kind::Config, format!("'qualityGates[{at}].name' is empty")));
+        }
+        if let Some(first) = gates[..at].iter().position(|other| other.name == gate.name) {
+            let name = &gate.name;
+            let message =
+                format!("'qualityGates[{at}].name': 'qualityGates[{first}]' is called '{name}' too");
+            return Err(Error::new(Kind::Config, message).hint("reports tell checks apart by their names"));
+        }
         if gate.command.is_empty() {
             return Err(Error::new(Kind::Config, format!("'qualityGates[{at}].command' is empty")));
         }
@@ -127,6 +136,11 @@ mod tests {
             (
                 r#"{"qualityGates":[{"name":"x","command":[]}]}"#.to_owned(),
                 "'qualityGates[0].command' is empty",
+            ),
+            (r#"{"qualityGates":[{"name":" ","command":["a"]}]}"#.to_owned(), "'qualityGates[0].name' is empty"),
+            (
+                r#"{"qualityGates":[{"name":"a","command":["a"]},{"name":"b","command":["a"]},{"name":"a","command":["b"]}]}"#.to_owned(),
+                "'qualityGates[2].name': 'qualityGates[0]' is called 'a' too",
             ),
             (gate(r#","timeoutMinutes":0"#), "'qualityGates[0].timeoutMinutes' must be"),
             (gate(r#","when":["a**b"]"#), "'qualityGates[0].when': 'a**b' is no pattern"),

@@ -174,8 +174,8 @@ impl Config {
 }
 
 impl Loaded {
-    /// The file that [`Loaded::find`] reads.
-    fn locate(named: Option<&Path>, start: &Path) -> Result<Option<PathBuf>> {
+    /// The file that [`Loaded::find`] reads; none where there is none.
+    pub fn locate(named: Option<&Path>, start: &Path) -> Result<Option<PathBuf>> {
         match named {
             Some(file) => {
                 std::path::absolute(start.join(file)).or_fail(Kind::Config, || "bad path").map(Some)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::segment;
-use super::verdict::Refusal;
+use super::verdict::is_missing;
 use super::{Client, Repeat};
 use crate::error::Result;
 
@@ -12,7 +12,7 @@ pub fn may_be(client: &Client, repo: &str, login: &str) -> Result<bool> {
     let url = client.address(&format!("repos/{repo}/assignees/{}", segment(login)), &[])?;
     match client.get_fresh(&url) {
         Ok(_) => Ok(true),
-        Err(error) if error.cause::<Refusal>().is_some_and(|refusal| refusal.status == 404) => Ok(false),
+        Err(error) if is_missing(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }

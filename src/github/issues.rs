@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::lists::is_pull_request;
-use super::verdict::LATER;
+use super::verdict::{LATER, is_missing};
 use super::{Client, Repeat};
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::record::{Issue, Record};
@@ -29,7 +29,7 @@ pub(super) fn received(item: &Value, repo: &str) -> Result<Record> {
 /// One issue as it is now, as GitHub writes it.
 pub(super) fn item(client: &Client, repo: &str, number: u64) -> Result<Value> {
     let url = client.address(&format!("repos/{repo}/issues/{number}"), &[])?;
-    let issue = client.get(&url)?.body;
+    let issue = client.get(&url).map_err(|error| missing(client, repo, number, error))?.body;
     if issue["number"].as_u64().is_none() {
         return Err(Error::new(Kind::Unavailable, "GitHub's answer is not an issue").hint(LATER));
     }
@@ -47,6 +47,17 @@ pub(super) fn item(client: &Client, repo: &str, number: u64) -> Result<Value> {
         ));
     }
     Ok(issue)
+}
+
+/// What it means that GitHub has no such issue: where the repository is to be seen, neither its name nor the token is
+/// wrong.
+fn missing(client: &Client, repo: &str, number: u64, error: Error) -> Error {
+    let sees = |address| client.get(&address).is_ok();
+    if !is_missing(&error) || !client.address(&format!("repos/{repo}"), &[]).is_ok_and(sees) {
+        return error;
+    }
+    Error::new(error.kind, format!("#{number} of {repo} is not there, or not visible to this token"))
+        .hint("check the number: the repository itself can be seen")
 }
 
 /// Whether `place` is what `repo` is called now.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::segment;
-use super::verdict::Refusal;
+use super::verdict::{Refusal, is_missing};
 use super::{Client, Repeat};
 use crate::error::Result;
 use crate::record::mirror::{BLOCKED, IN_PROGRESS};
@@ -24,7 +24,7 @@ fn find(client: &Client, repo: &str, name: &str) -> Result<Option<Value>> {
     let url = client.address(&format!("repos/{repo}/labels/{}", segment(name)), &[])?;
     match client.get_fresh(&url) {
         Ok(answer) => Ok(Some(answer.body)),
-        Err(error) if said(&error).is_some_and(|refusal| refusal.status == 404) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::details::data;
-use super::verdict::LATER;
-use super::{Client, Refusal, Repeat, checks, comments, document, roles};
+use super::verdict::{LATER, is_missing};
+use super::{Client, Repeat, checks, comments, document, roles};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::record::checks::Checks;
@@ -224,7 +224,7 @@ pub fn answer_once(
     let url = client.address(&format!("repos/{repo}/pulls/{number}/comments/{thread}/replies"), &[])?;
     let body = json!({ "body": format!("{text}\n\n{marker}") });
     match client.create(&url, &body, &Repeat::Unless(&there)) {
-        Err(error) if error.cause::<Refusal>().is_some_and(|refusal| refusal.status == 404) => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
         answered => answered.map(drop),
     }
 }

@@ -138,6 +138,11 @@ pub(super) fn judge(reply: &Reply, signed_in: bool, now: Timestamp) -> (Verdict,
     (verdict, answered)
 }
 
+/// Whether GitHub says that there is no such thing, or none to be seen.
+pub(super) fn is_missing(error: &Error) -> bool {
+    error.cause::<Refusal>().is_some_and(|refusal| refusal.status == 404)
+}
+
 /// 403 is three things: no permission, the primary limit, a secondary one.
 fn is_limit(message: &str, quota: Option<Quota>, headers: &HeaderMap) -> bool {
     quota.is_some_and(|quota| quota.remaining == 0)

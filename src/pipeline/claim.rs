@@ -81,11 +81,11 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
                 output.record(&record)
             }
             Claimed::Held(by) => {
-                not_now(session, wish, &format!("issue #{number} is held by {by}"));
+                session.answer(wish.named, &format!("issue #{number} is held by {by}"));
                 Ok(())
             }
             Claimed::Waits(overlap) => {
-                not_now(session, wish, &format!("issue #{number} waits: {overlap}"));
+                session.answer(wish.named, &format!("issue #{number} waits: {overlap}"));
                 Ok(())
             }
             Claimed::Full(full) => {
@@ -173,11 +173,6 @@ fn may_be_claimed(record: &Record) -> Result<()> {
         None => Err(Error::new(Kind::NotPermitted, format!("nobody vouches for issue #{number}"))
             .hint("pass it through cq-fetch --from -, which vouches in your name")),
     }
-}
-
-/// What keeps one issue back and not the others: a person who named it wants to know.
-fn not_now(session: &Session, wish: &Wish, why: &str) {
-    if wish.named { session.note(why) } else { session.detail(why) }
 }
 
 /// The places, counted without the lock: only good for saying early what the claim would say.

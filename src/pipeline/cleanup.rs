@@ -75,6 +75,7 @@ struct Report {
 
 /// Removes what is due, or what is named.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    session.needs_setup()?;
     for instance in &wish.instances {
         if instances::number(instance).is_none() {
             let message = format!("'{instance}' is not an instance's name");
@@ -92,9 +93,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         has_work && due::is_due(record, wish, hours, now)
     });
     let done = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut report))?;
-    if let Some(kind) = done.worst() {
-        tally.note(kind);
-    }
+    tally.add(&done);
     for instance in &wish.instances {
         if !records.iter().any(|record| record.instance() == instance) {
             session.note(&format!("no issue in flight has {instance}"));

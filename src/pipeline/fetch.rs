@@ -61,11 +61,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     }
     for record in records.iter().filter(|record| !record.reasons.is_empty()) {
         let message = format!("issue #{} is left alone: {}", record.number, record.reasons.join("; "));
-        if wish.issues.is_empty() || wish.all {
-            session.detail(&message);
-        } else {
-            session.note(&message);
-        }
+        session.answer(!wish.issues.is_empty() && !wish.all, &message);
     }
     output.finish()?;
     Ok(tally)

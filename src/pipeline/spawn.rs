@@ -36,6 +36,8 @@ pub struct Wish {
     pub agent: Option<String>,
     /// Only say it.
     pub dry_run: bool,
+    /// The issues were named by a person.
+    pub named: bool,
 }
 
 /// A supervisor that was started.
@@ -147,7 +149,10 @@ fn begin(session: &Session, wish: &Wish, wanted: &Record, starting: usize) -> Re
                 .hint(format!("cq-claim --retry {number} queues it again")));
         }
         _ => {
-            session.detail(&format!("issue #{number} is {} already", status.name()));
+            session.answer(
+                wish.named,
+                &format!("issue #{number} is {} already: no agent is started", status.name()),
+            );
             return Ok(Begun::PassOn(Box::new(record)));
         }
     }

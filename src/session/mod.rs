@@ -176,6 +176,24 @@ impl Session {
         }
     }
 
+    /// Refuses a folder where nothing was ever set up: an empty answer there would pass for a good one. With a
+    /// configuration, a state that is not there yet is only empty.
+    pub fn needs_setup(&self) -> Result<()> {
+        let is_configured = Loaded::locate(self.options.config.as_deref(), &self.folder)?.is_some();
+        if is_configured { Ok(()) } else { self.needs_state("nothing was set up here") }
+    }
+
+    /// Refuses to go on without a state directory; `so` is what follows for the person.
+    pub fn needs_state(&self, so: &str) -> Result<()> {
+        if self.state.exists() {
+            return Ok(());
+        }
+        let message = format!("there is no state directory '{}': {so}", self.state.dir().display());
+        Err(Error::new(Kind::Config, message).hint(
+            "run it beside the orchestrator's configuration, or name --state-dir; cq-init sets a folder up",
+        ))
+    }
+
     /// Clears a text that is about to be published of secrets in any dress: an agent's own words may hold one.
     pub fn mask(&self) -> Result<impl Fn(&str) -> String> {
         let redactor = self.redactor();
@@ -217,6 +235,11 @@ impl Session {
         if self.options.verbose {
             output::say(&format!("{}: {message}", self.command));
         }
+    }
+
+    /// Tells why an issue is left as it is: whoever `named` it wants to know, others only with `-v`.
+    pub fn answer(&self, named: bool, message: &str) {
+        if named { self.note(message) } else { self.detail(message) }
     }
 
     /// Reports an error, secrets masked.

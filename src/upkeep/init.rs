@@ -46,7 +46,11 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     let mut tell = |what: String, made: bool| tell(&mut output, what, made);
 
     let missing = !file.exists();
-    let found = detect::detect(&detect::Root::read(&checkout(session, &root)?));
+    let files = detect::Root::read(&checkout(session, &root)?);
+    let found = detect::detect(&files);
+    if let Some(why) = detect::unreadable(&files) {
+        session.note(&why);
+    }
     if missing && !wish.dry_run {
         let text = config_text(session, wish, &repository, &found)?;
         durable::replace(&file, text.as_bytes())?;

@@ -96,6 +96,7 @@ fn need(record: &Record, held: bool, now: Now<'_>) -> Need {
 
 /// One tick.
 pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
+    session.needs_setup()?;
     let mut output = session.records();
     // One that cannot be read stops everything, which is said, and keeps nobody from being buried.
     let (stopped, doubt) = match session.state.stop() {
@@ -185,7 +186,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
 /// Trouble of one part of a tick keeps no other part from its work.
 fn count(session: &Session, tally: &mut Tally, part: Result<Tally>) {
     match part {
-        Ok(part) => part.worst().into_iter().for_each(|kind| tally.note(kind)),
+        Ok(part) => tally.add(&part),
         Err(error) => {
             session.complain(&error);
             tally.note(error.kind);

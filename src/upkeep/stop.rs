@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::token;
 use crate::clock::stamp;
-use crate::error::{Error, Kind, Result, Tally};
+use crate::error::{Kind, Result, Tally};
 use crate::output::Output;
 use crate::record::{Liveness, Record, Status};
 use crate::session::Session;
@@ -48,7 +48,7 @@ const SAY_EVERY: Duration = Duration::from_secs(3);
 
 /// Puts a stop in force, or lifts it. Returns when the agents are frozen, go on, or have ended.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
-    needs_state(session)?;
+    session.needs_state("nothing is stopped")?;
     let before = session.state.stop();
     let stop = wish.mode.map(|mode| Stop {
         mode,
@@ -86,16 +86,6 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         revoke(session, &mut tally);
     }
     Ok(tally)
-}
-
-fn needs_state(session: &Session) -> Result<()> {
-    if session.state.exists() {
-        return Ok(());
-    }
-    let dir = session.state.dir().display();
-    let message = format!("there is no state directory '{dir}': nothing is stopped");
-    Err(Error::new(Kind::Config, message)
-        .hint("run it beside the orchestrator's configuration, or name --state-dir"))
 }
 
 fn announce(session: &Session, wish: &Wish, in_force: bool) {
@@ -265,6 +255,7 @@ struct Standing {
 
 /// `--status`: the stop and the rest in force; nothing where there is none.
 pub fn status(session: &Session) -> Result<Tally> {
+    session.needs_setup()?;
     let stop = match session.state.stop() {
         Ok(stop) => stop.map(|stop| Standing {
             in_force: stop.mode.name(),

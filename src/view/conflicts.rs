@@ -81,6 +81,7 @@ const COLUMNS: &[&str] = &["WHAT", "WHO", "FILES"];
 
 /// `cq-status --conflicts`.
 pub fn run(session: &Session) -> Result<Tally> {
+    session.needs_setup()?;
     let mut tally = Tally::default();
     let records = session.state.in_flight(|error| {
         session.complain(&error);

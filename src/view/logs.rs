@@ -36,10 +36,18 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Shows the logs.
 pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
+    session.needs_setup()?;
     for name in &wish.instances {
         if instances::number(name).is_none() {
             let error = Error::new(Kind::Usage, format!("'{name}' is not an instance's name"));
             return Err(error.hint("instances are called claude-instance-1, claude-instance-2, …"));
+        }
+    }
+    if !wish.raw {
+        let there = logs(session, wish)?;
+        let has_log = |name: &&String| there.iter().any(|(instance, _)| instance == *name);
+        for name in wish.instances.iter().filter(|name| !has_log(name)) {
+            session.note(&format!("{name} has no log"));
         }
     }
     let since = wish.since.as_deref().map(|text| moment(text, session.clock.now())).transpose()?;

@@ -24,6 +24,7 @@ pub use totals::By;
 
 /// Reports issue by issue, or in groups.
 pub fn run(session: &Session, by: Option<By>, since: Option<&str>) -> Result<Tally> {
+    session.needs_setup()?;
     let now = session.clock.now();
     let since = since.map(|text| super::logs::moment(text, now)).transpose()?;
     let format = session.options.format.unwrap_or_else(Format::suited_to_stdout);

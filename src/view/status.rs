@@ -18,6 +18,7 @@ const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "STATUS", "TRY", "FOR", "COST", 
 
 /// Shows everything in flight, or what is named; again and again with `watch` (seconds).
 pub fn run(session: &Session, only: &[String], watch: Option<u32>) -> Result<Tally> {
+    session.needs_setup()?;
     for name in only {
         let is_issue = name.parse::<crate::input::IssueNumber>().is_ok();
         if !is_issue && instances::number(name).is_none() {
@@ -199,6 +200,7 @@ fn row(record: &Record, now: Timestamp) -> Vec<String> {
 
 /// `--explain`: why an issue is not running, or what it does.
 pub fn explain(session: &Session, number: u64) -> Result<Tally> {
+    session.needs_setup()?;
     let mut told = Vec::new();
     let now = session.clock.now();
     match session.state.get(number)? {

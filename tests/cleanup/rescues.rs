@@ -69,6 +69,8 @@ fn nothing_is_brought_back_over_what_is_there() {
     fs::write(house.place("new.beside/notes"), "mine").unwrap();
     restore(&house.text_of("new")).ends(1, "new.beside' is there already");
     assert!(!house.place("new").exists());
+    // The documented status of what cannot be written; it was 1.
+    restore(&house.text_of("taken/work.txt/below")).ends(73, "cannot make '");
     assert_eq!(crate::names(&to), ["work.txt".to_owned()].into());
     assert_eq!(fs::read_to_string(to.join("work.txt")).unwrap(), "mine");
     house

@@ -44,6 +44,18 @@ fn a_new_configuration_has_the_checks_and_an_existing_one_is_left_alone() {
     house.cq("init").run().quietly();
 }
 
+/// A package.json that is no JSON looked like one without scripts.
+#[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let files = json!({"package.json": "{\"scripts\": {\"test\": \"x\"},}", "README.md": "x"});
+    let house = House::new(&Plan { seed: json!({"widgets": {"files": files}}), ..Plan::default() });
+    let told = "cq-init: package.json tells of no checks: it is not a JSON object (trailing comma at line 1";
+    let ran = house.cq("init").run().ends(0, told);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    fs::write(house.clone().join("package.json"), "{}").unwrap();
+    house.cq("init").run().quietly();
+}
+
 #[test]
 fn the_doctor_misses_a_checks_program() {
     let house = House::usual();

@@ -5,12 +5,16 @@
     reason = "a test starts programs itself, and may panic"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod agent;
 mod api;
 mod apps;
 mod behind;
 mod broken;
 mod git_server;
+mod manual;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

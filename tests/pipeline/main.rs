@@ -32,6 +32,7 @@ mod radar;
 mod recovery;
 mod refusals;
 mod report;
+mod silence;
 mod stop;
 mod sync;
 mod token;

@@ -82,7 +82,7 @@ fn a_spawn_of_what_works_already_passes_it_on() {
     let house = House::new(&Plan { script, ..Plan::default() });
     house.claim(1);
     let first = house.cq("spawn").args(["1"]).run().quietly().record();
-    let second = house.cq("spawn").args(["1"]).run().quietly().record();
+    let second = house.cq("spawn").fed(first.to_string()).quietly().record();
     assert_eq!(first["run"]["pid"], second["run"]["pid"]);
     let claim = format!("CQ_CLAIM={}", first["claim"]["token"].as_str().unwrap());
     assert_eq!(House::processes_with(&claim).len(), 1, "one agent");

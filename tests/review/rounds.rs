@@ -274,6 +274,7 @@ fn an_agent_answers_for_its_own_work_alone() {
     let ran = sync().ends(0, &why);
     assert_eq!(ran.records(), Vec::<Value>::new());
     assert!(!sync().good().stderr.contains("a person looks"), "it is said once");
+    house.cq("pr").args(["--sync", "1"]).run().ends(0, &why);
     assert_eq!(house.record(1)["pull_request"]["head_sha"], json!(end), "what cq pushed is what it pushed");
 }
 

@@ -123,6 +123,23 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_names_every_step_and_its_example_is_taken() {
+        const MANUAL: &str = include_str!("../../cli/lab/messages.txt");
+        let example = MANUAL.split("\n\n").find(|block| block.starts_with("  {")).unwrap();
+        for (place, count) in [(at("1", 1, 0), 1), (at("1", 1, 1), 1), (at("7", 1, 0), 1), (at("7", 2, 0), 3)]
+        {
+            assert_eq!(answer(Some(example), &place).unwrap().len(), count, "{place:?}");
+        }
+        let refusal =
+            answer(Some(r#"{"default": [[{"sing": 1}]]}"#), &at("1", 1, 0)).unwrap_err().to_string();
+        let (_, known) = refusal.split_once(", expected one of ").unwrap();
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        let missing: Vec<&&str> =
+            known.iter().filter(|name| !MANUAL.contains(&format!("\n  {name} "))).collect();
+        assert!(known.len() == 6 && missing.is_empty(), "{missing:?} of {known:?}");
+    }
+
+    #[test]
     fn issue_attempt_and_turn_choose_the_steps() {
         let text = r#"{"default": [[{"say": "d{issue}"}, {"hang": true}], {"say": "second"}],
             "issues": {"7": {"1": [{"status": {"code": 429, "headers": {"retry-after": "600"}}}], "2": [{"end": "refusal"}]}}}"#;

@@ -128,11 +128,20 @@ pub(crate) fn all(session: &Session) -> Result<Vec<Rescue>> {
 /// The latest of these.
 pub(crate) fn latest(session: &Session, which: &Which) -> Result<Rescue> {
     let found = all(session)?.into_iter().filter(|rescue| rescue.is(which));
-    found.max_by_key(|rescue| (rescue.at, sequence(&rescue.attempt))).ok_or_else(|| {
-        let attempt =
-            which.attempt.as_ref().map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
-        Error::new(Kind::Failed, format!("nothing was rescued of issue #{}{attempt}", which.issue))
-            .hint("cq-cleanup --list-rescues shows what there is")
+    found.max_by_key(|rescue| (rescue.at, sequence(&rescue.attempt))).ok_or_else(|| none_of(which))
+}
+
+fn none_of(which: &Which) -> Error {
+    let attempt = which.attempt.as_ref().map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
+    Error::new(Kind::Failed, format!("nothing was rescued of issue #{}{attempt}", which.issue))
+        .hint("cq-cleanup --list-rescues shows what there is")
+}
+
+/// Says which of those that a person named are not there.
+fn miss(session: &Session, rescues: &[Rescue], which: &[Which]) -> Result<Tally> {
+    session.for_each(which.iter().map(Ok), |which| {
+        let is_there = rescues.iter().any(|rescue| rescue.is(which));
+        if is_there { Ok(()) } else { Err(none_of(which)) }
     })
 }
 
@@ -147,13 +156,15 @@ pub(super) fn of_claim(session: &Session, record: &Record) -> Result<Option<Stri
 /// `--list-rescues`.
 pub fn list(session: &Session, which: &[Which]) -> Result<Tally> {
     let mut output = session.rows(COLUMNS);
-    for rescue in all(session)? {
+    let rescues = all(session)?;
+    let tally = miss(session, &rescues, which)?;
+    for rescue in rescues {
         if which.is_empty() || which.iter().any(|which| rescue.is(which)) {
             output.item(&rescue, || rescue.row())?;
         }
     }
     output.finish()?;
-    Ok(Tally::default())
+    Ok(tally)
 }
 
 /// What was brought back.
@@ -210,8 +221,10 @@ pub fn prune(session: &Session, which: &[Which], dry_run: bool) -> Result<Tally>
         named => named.iter().any(|which| rescue.is(which)),
     };
     let mut output = session.rows(COLUMNS);
-    let rescues: Vec<Rescue> = all(session)?.into_iter().filter(goes).collect();
-    let tally = session.for_each(rescues.into_iter().map(Ok), |rescue| {
+    let mut rescues = all(session)?;
+    let mut tally = miss(session, &rescues, which)?;
+    rescues.retain(goes);
+    let pruned = session.for_each(rescues.into_iter().map(Ok), |rescue| {
         let Rescue { name, commit, issue, .. } = &rescue;
         if dry_run {
             session.note(&format!("would remove {name} ({})", rescue.what));
@@ -225,6 +238,7 @@ pub fn prune(session: &Session, which: &[Which], dry_run: bool) -> Result<Tally>
         output.item(&rescue, || rescue.row())
     })?;
     output.finish()?;
+    tally.add(&pruned);
     Ok(tally)
 }
 

@@ -15,6 +15,15 @@ use crate::state::events::Event;
 /// How often one pull request is looked at anew because the base moved in the moment of its merge.
 const TURNS: u32 = 3;
 
+/// How it was asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// Only say it.
+    dry_run: bool,
+    /// The issues were named by a person.
+    named: bool,
+}
+
 /// What became of one.
 enum Done {
     /// Merged, or on its way.
@@ -32,22 +41,23 @@ pub fn merge(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally>
         return Err(Error::new(Kind::Config, "merging is off (merge.enabled)")
             .hint("set merge.enabled, and read in the README what it takes for granted"));
     }
-    let wanted = waiting(session, numbers)?;
+    let (wanted, mut tally) = waiting(session, numbers)?;
     let mut output = session.records();
     if wanted.is_empty() {
         output.finish()?;
-        return Ok(Tally::default());
+        return Ok(tally);
     }
     session.needs_token("merge")?;
     let client = session.github()?;
     let _lock = session.state.merging()?;
+    let asked = Asked { dry_run, named: !numbers.is_empty() };
     let mut halted = false;
-    let tally = session.for_each(wanted.into_iter().map(Ok), |record| {
+    let merged = session.for_each(wanted.into_iter().map(Ok), |record| {
         if halted {
             return Ok(());
         }
         for _ in 0..TURNS {
-            match one(session, &client, dry_run, &record, &mut output) {
+            match one(session, &client, asked, &record, &mut output) {
                 Ok(Done::Again) => {}
                 Ok(Done::Yes) => return Ok(()),
                 Ok(Done::Halted(error)) => {
@@ -60,6 +70,7 @@ pub fn merge(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally>
         session.note(&format!("issue #{}: not merged: its base moves too fast", record.number));
         Ok(())
     })?;
+    tally.add(&merged);
     output.finish()?;
     Ok(tally)
 }
@@ -67,7 +78,7 @@ pub fn merge(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally>
 fn one(
     session: &Session,
     client: &Client,
-    dry_run: bool,
+    asked: Asked,
     record: &Record,
     output: &mut Output,
 ) -> Result<Done> {
@@ -75,7 +86,8 @@ fn one(
     let number = record.number;
     let now = reviews::progress(client, &record.repo, known.number)?;
     if now.pull_request.state != "open" {
-        session.detail(&format!("issue #{number}: its pull request is {}", now.pull_request.state));
+        session
+            .answer(asked.named, &format!("issue #{number}: its pull request is {}", now.pull_request.state));
         return Ok(Done::Yes);
     }
     if let Some(why) = merge::halted(&now.base, &now.base_checks) {
@@ -89,10 +101,10 @@ fn one(
             Ok(Done::Yes)
         }
         Next::UnderWay(why) => {
-            session.detail(&format!("issue #{number}: {why}"));
+            session.answer(asked.named, &format!("issue #{number}: {why}"));
             Ok(Done::Yes)
         }
-        next if dry_run => {
+        next if asked.dry_run => {
             let what = match next {
                 Next::Enqueue => "put into the merge queue",
                 Next::Auto => "left to GitHub's auto-merge",

@@ -4,6 +4,8 @@
 //! and its record is queued again, in one change: whoever is killed before has done nothing, and whoever is killed
 //! after it has done all (cq-monitor offers what nobody printed).
 
+use std::collections::BTreeSet;
+
 use super::told;
 use crate::claims;
 use crate::error::{Result, Tally};
@@ -20,12 +22,15 @@ struct Looking<'a> {
     session: &'a Session,
     client: Client,
     dry_run: bool,
+    /// The issues were named by a person.
+    named: bool,
 }
 
 /// Looks at the pull requests of these issues, or of all that wait for people.
 pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> {
     session.state.refuse_when_stopped()?;
-    let wanted = open(session, numbers, |record| {
+    session.needs_setup()?;
+    let (wanted, mut tally) = open(session, numbers, "nothing is asked of GitHub", |record| {
         let known = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
         // A round that failed is for a person, who may merge or close the pull request all the same.
         waits(record) || (record.status == Some(Status::Failed) && known)
@@ -33,11 +38,12 @@ pub fn sync(session: &Session, numbers: &[u64], dry_run: bool) -> Result<Tally> 
     let mut output = session.records();
     if wanted.is_empty() {
         output.finish()?;
-        return Ok(Tally::default());
+        return Ok(tally);
     }
     session.needs_token("read reviews")?;
-    let looking = Looking { session, client: session.github()?, dry_run };
-    let tally = session.for_each(wanted.into_iter().map(Ok), |record| looking.one(&record, &mut output))?;
+    let looking = Looking { session, client: session.github()?, dry_run, named: !numbers.is_empty() };
+    let looked = session.for_each(wanted.into_iter().map(Ok), |record| looking.one(&record, &mut output))?;
+    tally.add(&looked);
     output.finish()?;
     Ok(tally)
 }
@@ -47,19 +53,35 @@ pub(super) fn waits(record: &Record) -> bool {
 }
 
 /// The records whose pull requests wait for people.
-pub(super) fn waiting(session: &Session, numbers: &[u64]) -> Result<Vec<Record>> {
-    open(session, numbers, waits)
+pub(super) fn waiting(session: &Session, numbers: &[u64]) -> Result<(Vec<Record>, Tally)> {
+    open(session, numbers, "nothing is merged", waits)
 }
 
-/// The records with a pull request, of these issues if there are any.
-fn open(session: &Session, numbers: &[u64], wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>> {
-    let mut records = session.state.in_flight(|error| session.complain(&error))?;
-    records.retain(|record| {
-        wanted(record)
-            && record.pull_request.is_some()
-            && (numbers.is_empty() || numbers.contains(&record.number))
-    });
-    Ok(records)
+/// The records with a pull request, of these issues if there are any. Whoever named one is told why it is not among
+/// them, and what that means (`so`).
+fn open(
+    session: &Session,
+    numbers: &[u64],
+    so: &str,
+    wanted: impl Fn(&Record) -> bool,
+) -> Result<(Vec<Record>, Tally)> {
+    let wanted = |record: &Record| record.pull_request.is_some() && wanted(record);
+    if numbers.is_empty() {
+        let mut records = session.state.in_flight(|error| session.complain(&error))?;
+        records.retain(wanted);
+        return Ok((records, Tally::default()));
+    }
+    let mut records = Vec::new();
+    let once: BTreeSet<u64> = numbers.iter().copied().collect();
+    let tally = session.for_each(once.into_iter().map(|number| session.in_flight(number)), |record| {
+        if wanted(&record) {
+            records.push(record);
+        } else {
+            session.note(&format!("issue #{} is {}: {so}", record.number, record.standing()));
+        }
+        Ok(())
+    })?;
+    Ok((records, tally))
 }
 
 impl Looking<'_> {
@@ -69,12 +91,14 @@ impl Looking<'_> {
         if now.pull_request.state != "open" {
             return self.is_over(record, &now.pull_request, output);
         }
+        let (session, number) = (self.session, record.number);
         if !waits(record) {
+            let why = format!("issue #{number} is {}: no agent is sent back", record.standing());
+            session.answer(self.named, &why);
             return Ok(());
         }
-        let session = self.session;
         if let Some(why) = &now.checks.unknown {
-            session.detail(&format!("issue #{}: its checks cannot be read: {why}", record.number));
+            session.detail(&format!("issue #{number}: its checks cannot be read: {why}"));
         }
         let permissions = reviews::permissions(&self.client, &record.repo, &now.remarks)?;
         let policy = session.loaded.config.policy();
@@ -97,11 +121,17 @@ impl Looking<'_> {
         let rounds = record.rounds.clone().unwrap_or_default();
         let bounds = session.loaded.config.feedback.bounds();
         let next = review::decide(&rounds, &standing, &bounds, session.clock.now());
-        let number = record.number;
         match next {
-            Next::Nothing => self.note_picture(record, known, seen, output),
+            Next::Nothing => {
+                // Why a person has to look was said when it began: again only to whoever asks.
+                if self.named {
+                    let why = rounds.over.as_deref().unwrap_or("nothing new is said of its pull request");
+                    session.note(&format!("issue #{number}: {why}"));
+                }
+                self.note_picture(record, known, seen, output)
+            }
             Next::Wait(why) => {
-                session.detail(&format!("issue #{number}: {why}"));
+                session.answer(self.named, &format!("issue #{number}: {why}"));
                 self.note_picture(record, known, seen, output)
             }
             Next::Person(why, heard) => self.leave(record, seen, &why, heard),
@@ -123,8 +153,14 @@ impl Looking<'_> {
         // The instance of a failed record may be somebody else's by now.
         let _lock = waits(record).then(|| session.state.hold(record.instance())).transpose()?;
         let updated = note_end(session, record, &now.state)?;
+        if updated.status != record.status {
+            return output.record(&updated);
+        }
         // One that had failed stays so where its pull request was closed: nobody has anything to do with that.
-        if updated.status == record.status { Ok(()) } else { output.record(&updated) }
+        let why =
+            format!("issue #{} stays {}: #{} is {}", record.number, record.standing(), now.number, now.state);
+        session.answer(self.named, &why);
+        Ok(())
     }
 
     /// How it stands, for whoever reads the record; passed on where it has become a draft, or is none any more.
@@ -196,7 +232,10 @@ impl Looking<'_> {
         let session = self.session;
         let told = told::Telling { session, client: &self.client }.feedback(record, now, round)?;
         // Whoever works on the instance just now, such as a cleanup, comes first.
-        let Some(_lock) = session.state.try_hold(record.instance())? else { return Ok(()) };
+        let Some(_lock) = session.state.try_hold(record.instance())? else {
+            session.answer(self.named, &format!("issue #{}: somebody works on it", record.number));
+            return Ok(());
+        };
         let why = round.why();
         let updated = self.change(record, |record| {
             record.pull_request = Some(seen);

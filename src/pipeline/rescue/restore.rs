@@ -58,6 +58,8 @@ pub(crate) fn restore(
     for place in [Some(to), needs_beside.then_some(beside.as_path())].into_iter().flatten() {
         refuse_taken(place)?;
     }
+    // git says the same whatever is in its way: that a folder cannot be made is found out here.
+    std::fs::create_dir_all(to).or_fail(Kind::CannotWrite, || format!("cannot make '{}'", to.display()))?;
     let worktree = {
         let _lock = private.worktree_lock(session.clock.now())?;
         repository.add_detached(to, head)?
@@ -87,7 +89,8 @@ fn open(path: &Path) -> Result<OwnedFd> {
 /// Nothing may be there, except an empty folder.
 fn refuse_taken(place: &Path) -> Result<()> {
     let taken = match place.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        // What is wrong with the way there is said when it is made.
+        Err(_) => false,
         Ok(about) if about.is_dir() => {
             std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some())
         }

@@ -113,8 +113,19 @@ fn cargo(root: &Root) -> Option<Found> {
 /// What npm writes into a new package.json.
 const NO_TEST: &str = "no test specified";
 
+/// Why a file that is there tells of no checks: it cannot be read as what its name says.
+pub(super) fn unreadable(root: &Root) -> Option<String> {
+    let error = root.has("package.json").then(|| package(root).err()).flatten()?;
+    Some(format!("package.json tells of no checks: it is not a JSON object ({error})"))
+}
+
+fn package(root: &Root) -> serde_json::Result<Map<String, Value>> {
+    // npm takes a byte order mark for none.
+    serde_json::from_str(root.text("package.json").trim_start_matches('\u{feff}'))
+}
+
 fn node(root: &Root) -> Option<Found> {
-    let package: Map<String, Value> = serde_json::from_str(root.text("package.json")).ok()?;
+    let package = package(root).ok()?;
     let script = |name: &str| package.get("scripts")?.get(name)?.as_str();
     let test = script("test").filter(|script| !script.contains(NO_TEST));
     let names: Vec<&str> = [("lint", script("lint")), ("test", test)]
@@ -285,6 +296,23 @@ mod tests {
         for (files, expected) in cases {
             assert_eq!(commands(files), expected, "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_package_that_is_no_json_is_told() {
+        let cases = [
+            ("{\"scripts\": {\"test\": \"x\"},}", Some("trailing comma at line 1")),
+            ("[]", Some("invalid type: sequence")),
+            ("", Some("EOF while parsing")),
+            ("{}", None),
+            ("\u{feff}{}", None),
+        ];
+        for (text, expected) in cases {
+            let told = unreadable(&root(&[("package.json", text)]));
+            assert_eq!(told.is_some(), expected.is_some(), "{text}: {told:?}");
+            assert!(told.unwrap_or_default().contains(expected.unwrap_or_default()), "{text}");
+        }
+        assert_eq!(unreadable(&root(&[("README.md", "")])), None);
     }
 
     #[test]
