@@ -60,7 +60,7 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         {
             trust.hidden = prompt::hidden(&record.issue);
         }
-        may_be_claimed(&record)?;
+        may_be_claimed(&record).map_err(|error| vet::explain(session, &record, error))?;
         let claimed = match settled {
             Some(settled) => settled,
             None => {

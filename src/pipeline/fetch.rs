@@ -79,7 +79,8 @@ pub fn by_number(session: &Session, numbers: Vec<u64>) -> Result<Vec<Result<Reco
             return Ok(record);
         }
         let reasons = record.reasons.join("; ");
-        Err(Error::new(Kind::NotPermitted, format!("issue #{number} is not eligible: {reasons}")))
+        let error = Error::new(Kind::NotPermitted, format!("issue #{number} is not eligible: {reasons}"));
+        Err(vet::explain(session, &record, error))
     };
     Ok(numbers.into_iter().map(one).collect())
 }

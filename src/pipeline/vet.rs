@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Result;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
 use crate::github::details::Details;
 use crate::github::snapshot::Snapshot;
 use crate::github::sync::{self, Wanted};
 use crate::github::{Client, comments};
 use crate::record::dependencies::{self, State, closing_pull_requests};
-use crate::record::eligibility::Rules;
+use crate::record::eligibility::{Rules, same};
+use crate::record::mirror::{BLOCKED, IN_PROGRESS};
 use crate::record::trust::{self, Permissions, Policy, content_sha256, vet};
 use crate::record::{IssueComment, Record, Reference};
 use crate::session::Session;
@@ -58,6 +60,18 @@ pub(crate) fn answers(
     let mut evidence = details.evidence.clone();
     evidence.comments.retain(later);
     Ok(trust::carried(&evidence, &snapshot.permissions(), &policy))
+}
+
+/// The refusal of an issue: a label of cq's own that has outlived the claim it was for needs no person.
+pub(super) fn explain(session: &Session, record: &Record, error: Error) -> Error {
+    let mut labels = record.issue.labels.iter();
+    let is_labelled = labels.any(|label| same(label, IN_PROGRESS) || same(label, BLOCKED));
+    // The machine's own time: it is compared with that of files.
+    let left = || session.state.archived_since_mirrored(Clock::System.now_exact()).unwrap_or_default();
+    if is_labelled && left().iter().any(|left| left.number == record.number) {
+        return error.hint("this machine has let it go; cq-monitor takes its labels off, so run that first");
+    }
+    error
 }
 
 fn blocked_by(details: &Details) -> Vec<Reference> {

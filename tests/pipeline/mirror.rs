@@ -62,6 +62,9 @@ fn an_issue_shows_where_it_stands() {
     house.cq("claim").args(["--retry", "2"]).run().good();
     house.lab.act("mia", 1, &json!({"unlabel": "claude-in-progress"}));
     house.cq("claim").args(["--release", "3"]).run().good();
+    // The list is older than the label, and what claim looks at is not.
+    let early = house.cq("claim").args(["3"]).run().ends(77, "the label claude-in-progress is set");
+    assert!(early.stderr.contains("cq-monitor takes its labels off"), "{}", early.stderr);
     house.cq("monitor").run().quietly();
     assert_eq!(labels(&house, 2), ["P2", "claude-in-progress", "claude-ready"]);
     assert_eq!(labels(&house, 1), ["P1", "claude-in-progress", "claude-ready"]);
