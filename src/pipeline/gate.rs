@@ -22,13 +22,13 @@ use crate::sandbox::Tier;
 use crate::session::Session;
 
 mod base;
-mod caches;
+pub(super) mod caches;
 mod check;
 mod checkout;
 mod interrupt;
 mod log;
 mod plan;
-mod receipts;
+pub(super) mod receipts;
 mod share;
 mod tools;
 
