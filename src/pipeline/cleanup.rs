@@ -128,7 +128,8 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
             session.note(&format!("would finish the cleanup of issue #{number}"));
             return Ok(());
         }
-        return settle(session, record, Cleared::default(), report);
+        let (record, cleared) = without_workspace(session, record)?;
+        return settle(session, &record, cleared, report);
     }
     let dir = Paths::of(session, record)?.dir;
     refuse_active(wish, record)?;
@@ -141,6 +142,14 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
     refuse_active(wish, &record)?;
     let (record, cleared) = depart(session, &record, lock, wish.force)?;
     settle(session, &record, cleared, report)
+}
+
+/// What is left of one whose workspace went before.
+fn without_workspace(session: &Session, record: &Record) -> Result<(Record, Cleared)> {
+    let is_open = branches::is_open_again(session, record).unwrap_or_default();
+    let record = if is_open { session.in_flight(record.number)? } else { record.clone() };
+    let cleared = branches::delete_here(session, &record)?;
+    Ok((record, cleared))
 }
 
 /// Lets the workspace of an instance go that is held by this command.

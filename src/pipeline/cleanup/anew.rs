@@ -13,16 +13,19 @@ pub(crate) fn make_way(session: &Session, record: &Record) -> Result<()> {
     let records = session.state.in_flight(|error| session.complain(&error))?;
     // Where its name was given away, the folder is another issue's.
     let deletes = session.loaded.config.cleanup.delete_remote_branches;
-    if !due::is_without_workspace(record, deletes) && due::owns_workspace(record, &records) {
-        let (lock, record) = hold(session, record)?;
-        let (record, mut cleared) = depart(session, &record, lock, false)?;
-        log(session, &record, &cleared)?;
-        if let Some(name) = &cleared.rescued {
-            session.note(&format!("issue #{number}: what its workspace held besides is in {name}"));
-        }
-        if let Some(error) = cleared.unremoved.take() {
-            session.complain(&error);
-        }
+    let (record, mut cleared) =
+        if !due::is_without_workspace(record, deletes) && due::owns_workspace(record, &records) {
+            let (lock, record) = hold(session, record)?;
+            depart(session, &record, lock, false)?
+        } else {
+            (record.clone(), branches::delete_here(session, record)?)
+        };
+    log(session, &record, &cleared)?;
+    if let Some(name) = &cleared.rescued {
+        session.note(&format!("issue #{number}: what its workspace held besides is in {name}"));
     }
-    branches::delete(session, record).map(drop)
+    if let Some(error) = cleared.unremoved.take() {
+        session.complain(&error);
+    }
+    branches::delete(session, &record).map(drop)
 }
