@@ -44,10 +44,10 @@ fn receipts_that_nobody_needs_go_after_thirty_days() {
     let slot = first.file_name().unwrap().to_str().unwrap()[..2].to_owned();
     let lock = File::create(first.with_file_name(format!("{slot}.lock"))).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
-    house.cq("cleanup").at(LATER).run().ends(0, "removed 1 receipts older than 30 days");
+    house.cq("cleanup").at(LATER).run().ends(0, "removed 1 receipt older than 30 days");
     assert!(first.exists() && link.symlink_metadata().is_err() && outside.exists());
     drop(lock);
-    let ran = house.cq("cleanup").at(LATER).run().ends(0, "removed 1 receipts older than 30 days");
+    let ran = house.cq("cleanup").at(LATER).run().ends(0, "removed 1 receipt older than 30 days");
     assert!(ran.stderr.contains(" are free again in all"), "{}", ran.stderr);
     assert!(!first.exists() && second.exists() && foreign.exists(), "the issue in flight needs its own");
     house.cq("cleanup").at(LATER).run().quietly();

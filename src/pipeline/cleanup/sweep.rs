@@ -57,8 +57,9 @@ fn old_receipts(session: &Session, wish: &Wish, records: &[Record], report: &mut
     let gone = receipts::prune(session, session.clock.now() - KEPT, &needed, wish.dry_run)?;
     report.freed += gone;
     if gone.entries > 0 {
-        let days = KEPT.num_days();
-        say(session, wish, report, &format!("{} receipts older than {days} days", gone.entries));
+        let (count, days) = (gone.entries, KEPT.num_days());
+        let receipts = if count == 1 { "receipt" } else { "receipts" };
+        say(session, wish, report, &format!("{count} {receipts} older than {days} days"));
     }
     Ok(())
 }
