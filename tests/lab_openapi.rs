@@ -202,6 +202,10 @@ fn check_all(version: &'static str, description: Value) {
     check("GET", "~/labels/{name}", "/labels/new", None, 200);
     check("GET", "~/collaborators/{username}/permission", "/collaborators/mia/permission", None, 200);
     check("GET", "~/collaborators", "/collaborators", None, 200);
+    check("GET", "~/collaborators/{username}", "/collaborators/mia", None, 204);
+    check("GET", "~/collaborators/{username}", "/collaborators/nobody", None, 404);
+    check("GET", "~/assignees/{assignee}", "/assignees/mia", None, 204);
+    check("GET", "~/assignees/{assignee}", "/assignees/nobody", None, 404);
     check("GET", "~/collaborators/{username}/permission", "/collaborators/nobody/permission", None, 404);
     check("GET", "~/issues/{issue_number}/timeline", "/issues/7/timeline", None, 200);
     check(

@@ -29,7 +29,7 @@ pub enum Stopped {
     LostClaim,
     /// It had given its result and did not end.
     Lingered,
-    /// The supervisor itself was told to end (a shutdown, an interrupt).
+    /// The supervisor itself was told to end, by a shutdown and not by a person.
     Interrupted,
 }
 

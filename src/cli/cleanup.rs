@@ -21,6 +21,10 @@ use crate::session::Session;
 /// across a mount. Without --force it stays while a process works in it or writes a file in it. Once a pull request is
 /// merged or closed, its branch on GitHub goes too, if it still ends in what cq pushed
 /// (cleanup.deleteRemoteBranches).
+///
+/// Without INSTANCE, receipts of checks go that are older than 30 days and that no issue in flight needs, and caches
+/// (gate.caches) that were not used for 30 days or that the configuration does not name any more; with --all --force all
+/// caches.
 #[derive(Debug, Parser)]
 #[command(name = "cq-cleanup", version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

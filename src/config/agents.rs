@@ -88,7 +88,7 @@ pub enum Parser {
     ExitCode,
 }
 
-/// What one instance may use, and what must be free before one is started.
+/// What one instance may use, and each of its checks, and what must be free before one is started.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {

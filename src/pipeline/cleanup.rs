@@ -13,7 +13,7 @@ use serde::Serialize;
 use self::departure::Departures;
 use super::rescue;
 use super::supervise::{conclude, end_processes};
-use super::workspace::{self, Paths};
+use super::workspace::Paths;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::output::Output;
@@ -30,6 +30,7 @@ mod departure;
 mod due;
 pub mod rescues;
 mod strays;
+mod sweep;
 
 pub(crate) use anew::make_way;
 
@@ -71,6 +72,8 @@ struct Report {
     output: Output,
     rows: usize,
     freed: Freed,
+    /// Whether something besides workspaces is removed, and said so.
+    swept: bool,
 }
 
 /// Removes what is due, or what is named.
@@ -82,7 +85,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
             return Err(Error::new(Kind::Usage, message).hint("cq-status shows the instances"));
         }
     }
-    let mut report = Report { output: session.rows(COLUMNS), rows: 0, freed: Freed::default() };
+    let mut report = Report { output: session.rows(COLUMNS), rows: 0, freed: Freed::default(), swept: false };
     let begun = if wish.dry_run { Vec::new() } else { Departures::left(session)? };
     let mut tally =
         session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
@@ -104,33 +107,14 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         session.complain(&Error::new(Kind::Failed, message).hint("look into it, and remove it by hand"));
         tally.note(Kind::Failed);
     }
-    if !wish.dry_run && session.state.exists() {
-        sweep(session, wish, &mut report, &mut tally)?;
+    if session.state.exists() {
+        sweep::run(session, wish, &records, &mut report, &mut tally)?;
     }
     report.output.finish()?;
-    if report.rows > 1 {
+    if report.rows > 1 || (report.swept && !wish.dry_run) {
         session.note(&format!("{} are free again in all", bytes(report.freed.bytes)));
     }
     Ok(tally)
-}
-
-/// What killed commands left, and the warm spares where everything goes.
-fn sweep(session: &Session, wish: &Wish, report: &mut Report, tally: &mut Tally) -> Result<()> {
-    if wish.all && wish.force && workspace::spares::put_all_away(session)? > 0 {
-        session.note("removed the warm spares");
-    }
-    // What cannot be removed keeps nothing else back.
-    let (emptied, freed) = workspace::empty_trash(session).unwrap_or_else(|error| {
-        session.complain(&error);
-        tally.note(error.kind);
-        Default::default()
-    });
-    report.freed += freed;
-    let swept = session.state.sweep_temp_files()? + emptied;
-    if swept > 0 {
-        session.detail(&format!("swept {swept} leftovers of killed commands"));
-    }
-    Ok(())
 }
 
 fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> Result<()> {
@@ -141,7 +125,8 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
             session.note(&format!("would finish the cleanup of issue #{number}"));
             return Ok(());
         }
-        return settle(session, record, Cleared::default(), report);
+        let (record, cleared) = without_workspace(session, record)?;
+        return settle(session, &record, cleared, report);
     }
     let dir = Paths::of(session, record)?.dir;
     refuse_active(wish, record)?;
@@ -154,6 +139,14 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
     refuse_active(wish, &record)?;
     let (record, cleared) = depart(session, &record, lock, wish.force)?;
     settle(session, &record, cleared, report)
+}
+
+/// What is left of one whose workspace went before.
+fn without_workspace(session: &Session, record: &Record) -> Result<(Record, Cleared)> {
+    let is_open = branches::is_open_again(session, record).unwrap_or_default();
+    let record = if is_open { session.in_flight(record.number)? } else { record.clone() };
+    let cleared = branches::delete_here(session, &record)?;
+    Ok((record, cleared))
 }
 
 /// Lets the workspace of an instance go that is held by this command.

@@ -19,13 +19,13 @@ use crate::sandbox::Tier;
 use crate::session::Session;
 
 mod base;
-mod caches;
+pub(super) mod caches;
 mod check;
 mod checkout;
 mod interrupt;
 mod log;
 mod plan;
-mod receipts;
+pub(super) mod receipts;
 mod share;
 mod tools;
 mod verdict;
@@ -96,6 +96,8 @@ fn one(session: &Session, wish: &Wish, told: &Interrupt, wanted: &Record) -> Res
     }
     if plan.is_empty() {
         session.note(&format!("no qualityGates are configured: nothing was checked for issue #{number}"));
+    } else if !plan.iter().any(|planned| planned.runs) {
+        session.note(&format!("none of the checks concerns the change of issue #{number}"));
     }
     let tree_lock = receipts::hold(session, &tree)?;
     let known = if wish.again { None } else { receipts::find(session, &tree, base, &plan)? };

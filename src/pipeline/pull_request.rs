@@ -68,6 +68,10 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
         Some(Status::Testing) => {}
         // A person looks at it once more, who may have mended it, or changed the rules.
         Some(Status::Failed) if record.is_kept_back() => {}
+        Some(Status::PrReady) if !wish.dry_run => {
+            let refused = delivery::ask_again(session, &record)?;
+            return Ok(Some((record, refused)));
+        }
         Some(Status::PrReady | Status::Completed) => return Ok(Some((record, None))),
         status => {
             let status = status.map_or("unclaimed", Status::name);

@@ -74,17 +74,20 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
     }
     drop(sender);
     if wish.wait {
-        listen_for_signals(&told)?;
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        process::note_signals(&[SIGINT, SIGTERM, SIGHUP], &told)?;
     }
     let progress = wish.wait.then(|| output::progress(pids.len(), "agents at work")).flatten();
     let mut forwarded = false;
     loop {
         let signal = told.load(Ordering::SeqCst);
         if signal != 0 && !forwarded {
-            // The supervisors end their agents; their records come as usual.
+            // The supervisors end their agents; their records come as usual. They need to know of a Ctrl-C, which is
+            // a person's wish.
             forwarded = true;
             session.note(&format!("ending {} agents", pids.len()));
-            process::signal_all(&pids, Signal::TERM);
+            let is_ctrl_c = i32::try_from(signal) == Ok(signal_hook::consts::SIGINT);
+            process::signal_all(&pids, if is_ctrl_c { Signal::INT } else { Signal::TERM });
         }
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(Ok(record)) => output.record(&record)?,
@@ -104,15 +107,6 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         Ok(signal) if signal != 0 => Err(Error::new(Kind::Signal(signal), "interrupted")),
         _ => Ok(tally),
     }
-}
-
-fn listen_for_signals(told: &Arc<AtomicUsize>) -> Result<()> {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        let number = usize::try_from(signal).unwrap_or_default();
-        signal_hook::flag::register_usize(signal, Arc::clone(told), number)
-            .or_fail(Kind::Internal, || "cannot listen for signals")?;
-    }
-    Ok(())
 }
 
 enum Begun {

@@ -6,7 +6,7 @@
 //! of the run that is left, and decides from the evidence what comes next.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -19,7 +19,7 @@ use crate::agent::profile::Agent;
 use crate::claims;
 use crate::clock;
 use crate::config::SessionBy;
-use crate::error::{Error, Kind, OrFail, Result, Tally};
+use crate::error::{Error, Kind, Result, Tally};
 use crate::limits::Group;
 use crate::output;
 use crate::process::{self, Program};
@@ -138,11 +138,8 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
     allowance::ask(session, record, &agent)?;
     let ready = prepare::ask(session, record, lock, asked)?;
     let means = Means::find(session, record, &agent, &ready, &tier)?;
-    let told = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&told))
-            .or_fail(Kind::Internal, || "cannot listen for signals")?;
-    }
+    let told = Arc::new(AtomicUsize::new(0));
+    process::note_signals(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT], &told)?;
     workspace::guard::begin(session, record, &ready)?;
     // Making a workspace takes minutes now and then, and all of them may have been told to stop meanwhile.
     if let Err(refused) =

@@ -149,7 +149,12 @@ impl Gates {
         self.is_red_on_base() || self.unevaluated().any(|check| matches!(check.exit, Some(126 | 127)))
     }
 
-    /// Whether the tree may be delivered: all checks of it passed.
+    /// Whether any check looked at the tree: none does where none is configured, or none concerns the change.
+    pub fn has_checked(&self) -> bool {
+        self.checks.iter().any(|check| check.verdict != GateVerdict::Skipped)
+    }
+
+    /// Whether the tree may be delivered: no check of it is red or could not run.
     pub fn passes(&self, tree: &str) -> bool {
         self.tree == tree && self.verdict == GateVerdict::Passed
     }

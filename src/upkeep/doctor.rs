@@ -11,6 +11,7 @@ use crate::session::Session;
 mod github;
 mod grounds;
 mod limits;
+mod people;
 mod programs;
 mod sandbox;
 mod state;

@@ -164,3 +164,37 @@ fn a_pull_request_that_was_opened_again_keeps_its_branch() {
         assert!(house.lab.branches().is_empty());
     }
 }
+
+/// The workspace went while the pull request was open, and its branch stayed for it, for good.
+#[test]
+fn the_branch_here_goes_once_the_pull_request_that_needed_it_is_over() {
+    for (merged, failed) in [(true, false), (false, false), (true, true), (false, true)] {
+        let house = House::usual();
+        let (pull, branch) = delivered(&house);
+        if failed {
+            let mut record = house.record(1);
+            record["status"] = json!("failed");
+            std::fs::write(house.state_dir().join("records/1.json"), record.to_string()).unwrap();
+        }
+        let here = || house.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads/claude"]);
+        house.cq("cleanup").args(["--all", "--force"]).run().good();
+        assert_eq!(here(), branch, "it may be needed");
+        let head = house.git(&["rev-parse", &branch]);
+        if merged {
+            house.lab.merge(pull);
+        } else {
+            close(&house, pull);
+        }
+        house.cq("pr").args(["--sync"]).run().quietly();
+        let removed = house.cq("cleanup").args(["--all"]).run().quietly().record();
+        assert_eq!((&removed["branch"], &removed["remote_branch"]), (&json!(branch), &json!("deleted")));
+        assert_eq!(here(), "");
+        if merged {
+            assert!(removed.get("rescued").is_none() && house.status(1).is_empty(), "{removed}");
+        } else {
+            let rescued = removed["rescued"].as_str().unwrap();
+            assert_eq!(house.git(&["rev-parse", &format!("{rescued}^")]), head);
+        }
+        assert_eq!(house.cq("cleanup").args(["--all"]).run().quietly().stdout, "", "once is enough");
+    }
+}

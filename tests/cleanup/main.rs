@@ -19,6 +19,7 @@ mod mess;
 mod races;
 mod rescues;
 mod speed;
+mod stale;
 mod traps;
 mod used;
 

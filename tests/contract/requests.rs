@@ -14,7 +14,7 @@ use crate::support::wait::until;
 use crate::{House, Plan};
 
 /// What cq asks of GitHub, all of it.
-const OPERATIONS: [&str; 42] = [
+const OPERATIONS: [&str; 43] = [
     "DELETE /installation/token",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
@@ -25,6 +25,7 @@ const OPERATIONS: [&str; 42] = [
     "GET /repos/acme/widgets/contents",
     "GET /repos/{owner}/{repo}",
     "GET /repos/{owner}/{repo}/assignees/{assignee}",
+    "GET /repos/{owner}/{repo}/collaborators/{username}",
     "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
     "GET /repos/{owner}/{repo}/installation",
     "GET /repos/{owner}/{repo}/issues",

@@ -86,6 +86,28 @@ fn a_check_has_the_memory_of_a_run() {
     }
 }
 
+/// What the manual says of neighbours: the kernel gives each the memory of a run, a watchdog gives it to all together.
+#[test]
+fn neighbours_have_the_memory_of_a_run_each_where_the_kernel_sees_to_it() {
+    let eat = |mine: &str, other: &str| {
+        let meet = format!("touch {mine}; for i in $(seq 100); do test -e {other} && break; sleep 0.1; done");
+        let line = format!("set -o pipefail; (head -c 50m /dev/zero; {meet}; sleep 1) | tail -c 50m | wc -c");
+        json!({"name": mine, "command": ["bash", "-c", line], "parallel": true})
+    };
+    for mechanism in ["auto", "watchdog"] {
+        let house = House::new(&Plan { gates: json!([eat("a", "b"), eat("b", "a")]), ..Plan::default() });
+        house.configure(|config| {
+            config["limits"]["memoryMegabytes"] = json!(80);
+            config["limits"]["mechanism"] = json!(mechanism);
+        });
+        house.work(1).good();
+        let watched = house.record(1)["run"]["limits"]["mechanism"] == "watchdog";
+        let verdict = if watched { "unevaluated" } else { "passed" };
+        let record = house.cq("gate").args(["1"]).run().record();
+        assert_eq!(record["gates"]["verdict"], verdict, "{mechanism}: {:#}", record["gates"]);
+    }
+}
+
 #[test]
 fn a_check_that_is_told_to_end_ends_and_the_issue_waits() {
     let house = checked_by(&nap());

@@ -26,6 +26,29 @@ fn a_check_runs_only_where_the_change_touches_what_it_looks_at() {
     assert!(body.contains(&format!("| widgets | `sh -c exit 1` | skipped: {why} | – |")), "{body}");
 }
 
+/// The pull request called a tree checked that no check had looked at.
+#[test]
+fn a_change_that_no_check_concerns_is_not_called_checked() {
+    let gates = json!([{"name": "widgets", "command": ["true"], "when": ["src/**"]}]);
+    let house = House::new(&Plan { gates, ..Plan::default() });
+    let template = house.clone().join("workspaces/shared/templates/pull-request-template.md");
+    let text = std::fs::read_to_string(&template).unwrap();
+    std::fs::write(&template, format!("{text}\nOf {{tree}}.\n")).unwrap();
+    house.work(1).good();
+    house.cq("gate").args(["1"]).run().ends(0, "none of the checks concerns the change of issue #1");
+    house.cq("pr").args(["1"]).run().quietly();
+    let body = house.lab.pulls()[0]["body"].as_str().unwrap().to_owned();
+    let tree = crate::tree_of(&house, &house.record(1));
+    for part in [
+        "Nothing: none of the checks concerns the change.\n\n| check |",
+        &format!("Tree `{tree}`.\n"),
+        &format!("Of {tree}, NOT CHECKED."),
+    ] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    assert!(!body.contains("checked before this was pushed"), "{body}");
+}
+
 /// Two that wait for each other, and then one that comes after both.
 #[test]
 fn neighbours_that_are_declared_parallel_run_side_by_side() {

@@ -83,6 +83,38 @@ fn reviews_are_asked_for_once_and_whom_github_refuses_is_told() {
     assert_eq!(asks.count(), 7, "all together, and each by itself");
 }
 
+/// Whom GitHub had refused was never asked again, although somebody had given them a role since.
+#[test]
+fn who_is_missing_is_asked_once_more_on_demand() {
+    let people = ["mia", "noah"].map(|login| json!({"login": login, "permission": "write"}));
+    let seed = json!({"users": people, "viewer": "cq-bot"});
+    let house = checked(&Plan { seed, ..Plan::default() });
+    house.configure(|config| {
+        config["pullRequest"] = json!({"reviewers": ["stranger"], "labels": ["from-cq"]});
+    });
+    house.cq("pr").args(["1"]).run().ends(1, "cannot ask stranger for a review");
+    house.cq("pr").args(["1"]).run().ends(1, "cannot ask stranger for a review");
+    house.cq("pr").args(["--dry-run", "1"]).run().quietly();
+    // What people took away is not put back.
+    house.lab.call("DELETE", "/repos/acme/widgets/issues/4/labels/from-cq", &json!(null));
+    house.configure(|config| {
+        config["pullRequest"] = json!({"reviewers": ["mia"], "assignees": ["noah"], "labels": ["from-cq"]});
+    });
+    let before = house.record(1);
+    assert_eq!(house.cq("pr").args(["1"]).run().quietly().record()["status"], "pr-ready");
+    assert_eq!(asked(&house), (vec!["mia".to_owned()], vec![]));
+    let pull = &house.lab.pulls()[0];
+    assert_eq!((&pull["assignees"][0]["login"], &pull["labels"]), (&json!("noah"), &json!([])));
+    assert_eq!(house.record(1)["history"], before["history"]);
+    let writes = || {
+        let requests = house.lab.state()["requests"].clone();
+        requests.as_array().unwrap().iter().filter(|one| one["method"] == "POST").count()
+    };
+    let known = writes();
+    house.cq("pr").args(["1"]).run().quietly();
+    assert_eq!(writes(), known, "nobody is missing");
+}
+
 /// What an agent says of its work is published too.
 #[test]
 fn an_agents_words_are_cleared_of_secrets_in_any_dress() {

@@ -76,6 +76,35 @@ fn each_trouble_is_found() {
     assert_eq!(troubles(&broken)[0], "configuration error");
 }
 
+/// Nobody said so before there was a pull request.
+#[test]
+fn who_cannot_be_asked_is_told_before_there_is_a_pull_request() {
+    let people = ["mia", "acme"].map(|login| json!({"login": login, "permission": "write"}));
+    let seed = json!({"users": people, "viewer": "acme"});
+    let house = House::new(&Plan { seed, ..Plan::default() });
+    house.cq("init").args(["--labels"]).run().good();
+    house.configure(|config| {
+        config["pullRequest"] = json!({"reviewers": ["Mia"], "assignees": ["mia"]});
+    });
+    let ran = house.cq("doctor").run().quietly();
+    assert!(troubles(&ran).is_empty() && ran.stdout.contains("mia, Mia can be asked"), "{ran:?}");
+    house.configure(|config| {
+        config["pullRequest"] = json!({
+            "reviewers": ["mia", "stranger", "acme"], "assignees": ["nobody"], "teamReviewers": ["core"],
+        });
+    });
+    let ran = house.cq("doctor").run().quietly();
+    assert_eq!(troubles(&ran), ["pull-request.people warning"; 4], "{ran:?}");
+    for part in [
+        "nobody cannot be assigned in acme/widgets",
+        "stranger cannot be asked for a review in acme/widgets",
+        "acme cannot be asked for a review: the pull requests are opened in that name",
+        "the teams core cannot be asked for a review: acme is no organization",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {ran:?}");
+    }
+}
+
 #[test]
 fn a_classic_token_is_judged_by_its_scopes() {
     for (scopes, status, expected) in [

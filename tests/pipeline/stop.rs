@@ -92,3 +92,23 @@ fn a_foreground_spawn_that_is_told_to_end_takes_its_agents_along() {
     let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
     assert!(House::processes_with(&claim).is_empty());
 }
+
+/// Ctrl-C was taken for a crash, which used an attempt up and started the agent again.
+#[test]
+fn ctrl_c_cancels_what_runs_in_the_foreground() {
+    let house = House::with_steps(&json!([{"hang": true}]));
+    house.claim(1);
+    let run = house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").in_a_group();
+    let mut line = run.start();
+    until("the agent", || house.record(1)["run"]["pid"].is_u64().then_some(()));
+    let group = rustix::process::Pid::from_child(&line);
+    rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
+    line.wait().unwrap();
+    let record = until("the end", || (house.status(1) != "in-progress").then(|| house.record(1)));
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("cancelled")));
+    assert_eq!(record["claim"]["attempt"], 1);
+    let claim = format!("CQ_CLAIM={}", record["claim"]["token"].as_str().unwrap());
+    until("the end of all", || House::processes_with(&claim).is_empty().then_some(()));
+    let again = house.cq("claim").args(["--retry", "1"]).run().good().record();
+    assert_eq!((&again["status"], &again["claim"]["attempt"]), (&json!("queued"), &json!(1)));
+}

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,12 @@ impl Run {
     /// A fixed time instead of the clock.
     pub(crate) fn at(self, now: &str) -> Self {
         self.env("CQ_NOW", now)
+    }
+
+    /// In a process group that begins with it, as a shell gives one to each line: Ctrl-C goes to all of it.
+    pub(crate) fn in_a_group(mut self) -> Self {
+        self.command.process_group(0);
+        self
     }
 
     /// Runs it with nothing to read.

@@ -12,16 +12,19 @@ pub(crate) fn make_way(session: &Session, record: &Record) -> Result<()> {
     let number = record.number;
     let records = session.state.in_flight(|error| session.complain(&error))?;
     // Where its name was given away, the folder is another issue's.
-    if !due::is_without_workspace(record) && due::owns_workspace(record, &records) {
+    let (record, mut cleared) = if !due::is_without_workspace(record) && due::owns_workspace(record, &records)
+    {
         let (lock, record) = hold(session, record)?;
-        let (record, mut cleared) = depart(session, &record, lock, false)?;
-        log(session, &record, &cleared)?;
-        if let Some(name) = &cleared.rescued {
-            session.note(&format!("issue #{number}: what its workspace held besides is in {name}"));
-        }
-        if let Some(error) = cleared.unremoved.take() {
-            session.complain(&error);
-        }
+        depart(session, &record, lock, false)?
+    } else {
+        (record.clone(), branches::delete_here(session, record)?)
+    };
+    log(session, &record, &cleared)?;
+    if let Some(name) = &cleared.rescued {
+        session.note(&format!("issue #{number}: what its workspace held besides is in {name}"));
     }
-    branches::delete(session, record).map(drop)
+    if let Some(error) = cleared.unremoved.take() {
+        session.complain(&error);
+    }
+    branches::delete(session, &record).map(drop)
 }

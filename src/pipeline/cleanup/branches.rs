@@ -1,11 +1,14 @@
-//! What is on GitHub of a claim once its pull request is merged or closed: the branch, and the ref that kept the issue
-//! for it.
+//! What a claim leaves once its pull request is merged or closed: the branch on GitHub, the ref that kept the issue for it,
+//! and the branch here that was kept for it meanwhile.
 
+use super::{Cleared, departure, rescues};
 use crate::error::{Kind, Result};
 use crate::git::{RefChange, branch_ref};
 use crate::github::pulls;
 use crate::pipeline::pull_request::reservation::Reservation;
-use crate::record::{Cleaned, Extra, Record, RemoteBranch};
+use crate::pipeline::rescue::{self, GitPlace, Source};
+use crate::pipeline::workspace::Paths;
+use crate::record::{Claim, Cleaned, Extra, Record, RemoteBranch, Status};
 use crate::session::Session;
 use crate::state::Change;
 use crate::state::events::Event;
@@ -18,10 +21,59 @@ pub(super) fn wanted(record: &Record) -> Option<(&str, &str)> {
     let (claim, pull) = (record.claim.as_ref()?, record.pull_request.as_ref()?);
     let done = record.cleaned.as_ref().is_some_and(|cleaned| cleaned.pull_request == pull.number);
     let over = matches!(pull.state.as_str(), "merged" | "closed");
-    let ours = claim.branch.starts_with(OURS) && claim.branch != claim.base;
     // What the pull request ends in may be somebody else's by now; this is what cq itself pushed.
     let delivery = record.delivery.as_ref().filter(|delivery| delivery.branch == claim.branch)?;
-    (over && ours && !done).then_some((&claim.branch, &delivery.sha))
+    (over && is_ours(claim) && !done).then_some((&claim.branch, &delivery.sha))
+}
+
+fn is_ours(claim: &Claim) -> bool {
+    claim.branch.starts_with(OURS) && claim.branch != claim.base
+}
+
+/// Whether an issue was tried again since, and has its branch again.
+pub(super) fn is_needed_again(session: &Session, record: &Record) -> Result<bool> {
+    let token = &record.claimed()?.token;
+    Ok(session.state.get(record.number)?.is_some_and(|now| {
+        let same = now.claim.is_some_and(|now| now.token == *token);
+        same && !now.status.is_some_and(|status| status.is_final() || status == Status::PrReady)
+    }))
+}
+
+/// Deletes the branch in the clone that stayed for an open pull request when its workspace went, once that is over. Commits
+/// that are nowhere else are rescued first.
+pub(super) fn delete_here(session: &Session, record: &Record) -> Result<Cleared> {
+    let (claim, number) = (record.claimed()?, record.number);
+    let goes = departure::branch_goes(record) && is_ours(claim) && !is_needed_again(session, record)?;
+    let (repository, private) = session.git()?;
+    let name = branch_ref(&claim.branch);
+    let (Some(head), Some(base), true) = (repository.resolve(&name)?, private.known_base(&claim.base)?, goes)
+    else {
+        return Ok(Cleared::default());
+    };
+    let known = rescues::of_claim(session, record)?;
+    let known = known.map(|name| repository.resolve(&name)).transpose()?.flatten();
+    let known = known.map(|sha| private.parents(&sha)).transpose()?.unwrap_or_default();
+    let rescued = if known.first() == Some(&head) {
+        None
+    } else {
+        let mut based = record.clone();
+        based.claim = Some(Claim { base_sha: Some(base), ..claim.clone() });
+        let source = Source {
+            record: &based,
+            attempt: rescue::attempt_of_work(record)?,
+            // The same in each turn, should this one be killed before the branch is gone.
+            at: record.history.last().map_or(claim.claimed_at, |last| last.at),
+            workspace: &session.state.dir().join("leaving").join(&claim.token),
+            worktree: Paths::name_of(&record.repo).as_ref(),
+            head: Some(&head),
+            whole: true,
+            git: GitPlace::Unknown,
+        };
+        rescue::keep(session, &source, &repository, &private)?
+    };
+    repository.delete_ref(&name, &head)?;
+    session.detail(&format!("issue #{number}: '{}' is not needed any more", claim.branch));
+    Ok(Cleared { rescued, branch: Some(claim.branch.clone()), ..Cleared::default() })
 }
 
 /// Deletes it, if it still ends in what cq pushed, lets the issue go, and notes what became of the branch; gives nothing

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Cleared;
+use super::{Cleared, branches};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{PrivateGit, Repository, Worktree};
@@ -215,13 +215,8 @@ impl<'s> Departures<'s> {
             let path = self.away(note)?.join(Paths::name_of(&note.record.repo));
             self.repository.note_place(&Worktree { path, git_dir })?;
         }
-        // Tried again since, the issue has its branch again.
-        let alive = |now: &Record| {
-            let same = now.claim.as_ref().is_some_and(|now| now.token == claim.token);
-            same && !now.status.is_some_and(|status| status.is_final() || status == Status::PrReady)
-        };
         if let Some(head) = note.head.as_ref().filter(|_| note.branch_goes)
-            && !self.session.state.get(note.record.number)?.as_ref().is_some_and(alive)
+            && !branches::is_needed_again(self.session, &note.record)?
             && self.repository.resolve(&format!("refs/heads/{}", claim.branch))?.as_ref() == Some(head)
         {
             self.repository.set_aside(&claim.branch, head, &format!("{REFS}{}", claim.token))?;
@@ -310,7 +305,7 @@ impl<'s> Departures<'s> {
 
 /// A pull request that is open may send the agent back to its branch, be it after a failed round by cq-claim --retry: a
 /// new branch would replace what people are looking at.
-fn branch_goes(record: &Record) -> bool {
+pub(super) fn branch_goes(record: &Record) -> bool {
     let open = record.pull_request.as_ref().is_some_and(|pull| pull.state == "open");
     !open && record.status != Some(Status::PrReady)
 }

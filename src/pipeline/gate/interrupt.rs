@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag::{register_conditional_default, register_usize};
+use signal_hook::flag::register_conditional_default;
 
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::process;
 
 /// What was heard.
 #[derive(Debug)]
@@ -28,12 +29,12 @@ impl Drop for Busy {
 impl Interrupt {
     pub(super) fn listen() -> Result<Self> {
         let this = Self { idle: Arc::new(AtomicBool::new(true)), signal: Arc::default() };
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            let number = usize::try_from(signal).unwrap_or_default();
+        let signals = [SIGINT, SIGTERM, SIGHUP];
+        for signal in signals {
             register_conditional_default(signal, Arc::clone(&this.idle))
-                .and_then(|_| register_usize(signal, Arc::clone(&this.signal), number))
                 .or_fail(Kind::Internal, || "cannot listen for signals")?;
         }
+        process::note_signals(&signals, &this.signal)?;
         Ok(this)
     }
 

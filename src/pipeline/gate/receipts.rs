@@ -3,16 +3,20 @@
 //! What is believed is the copy in the state directory. The note, in the owner's repository under
 //! `refs/notes/cq/receipts`, is only shown: an agent without a sandbox can write refs there.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::plan::{self, Planned};
-use crate::error::{Kind, OrFail, Result};
+use crate::clock::Timestamp;
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{Identity, PrivateGit, Repository};
 use crate::record::{Gates, Record};
 use crate::session::Session;
+use crate::state::folder::{self, Identity as Thing};
+use crate::state::removal::{self, Freed};
 use crate::state::{durable, lock, make_private};
 
 /// Where people find them: `git log --notes=cq/receipts`, `git notes --ref=cq/receipts show TREE`.
@@ -29,8 +33,10 @@ pub(super) struct Known {
 /// Nobody's checks take longer together.
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 
+const FOLDER: &str = "receipts";
+
 fn folder(session: &Session) -> PathBuf {
-    session.state.dir().join("receipts")
+    session.state.dir().join(FOLDER)
 }
 
 fn file(session: &Session, tree: &str) -> PathBuf {
@@ -40,10 +46,12 @@ fn file(session: &Session, tree: &str) -> PathBuf {
 /// Held by who checks a tree, so that another who has the same one waits for the receipt. Of the few trees that are
 /// checked at once, two seldom share one of the 256 locks.
 pub(super) fn hold(session: &Session, tree: &str) -> Result<lock::Guard> {
-    let folder = folder(session);
-    make_private(&folder)?;
-    let slot = tree.get(..2).unwrap_or_default();
-    lock::take(&folder.join(format!("{slot}.lock")), PATIENCE, session.clock.now())
+    make_private(&folder(session))?;
+    lock::take(&slot(session, tree), PATIENCE, session.clock.now())
+}
+
+fn slot(session: &Session, tree: &str) -> PathBuf {
+    folder(session).join(format!("{}.lock", tree.get(..2).unwrap_or_default()))
 }
 
 /// What is known of a tree, if that answers the plan. A file that cannot be read answers nothing.
@@ -53,9 +61,13 @@ pub(super) fn find(
     base: Option<&str>,
     plan: &[Planned],
 ) -> Result<Option<Known>> {
+    Ok(read(session, tree)?.filter(|known| plan::answers(&known.gates, base, plan)))
+}
+
+fn read(session: &Session, tree: &str) -> Result<Option<Known>> {
     let text = durable::read(&file(session, tree))?;
     let known: Option<Known> = text.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(known.filter(|known| known.gates.tree == tree && plan::answers(&known.gates, base, plan)))
+    Ok(known.filter(|known| known.gates.tree == tree))
 }
 
 /// Keeps what was learned of a tree.
@@ -79,6 +91,43 @@ pub(super) fn note(
     let noted = private.note(repository, NOTES, &[&gates.tree, head], &text, &by, session.clock.now());
     noted.unwrap_or_else(|error| session.complain(&error));
     Ok(())
+}
+
+/// Removes those that are no younger than a moment, by their own date, but for those of trees that are `needed`. One that
+/// somebody is just looking for is left for another time.
+pub(crate) fn prune(
+    session: &Session,
+    before: Timestamp,
+    needed: &BTreeSet<&str>,
+    dry_run: bool,
+) -> Result<Freed> {
+    let failed = || format!("cannot look through '{}'", folder(session).display());
+    let state = folder::open(session.state.dir()).or_fail(Kind::CannotWrite, failed)?;
+    let receipts = match folder::step(&state, FOLDER) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Freed::default()),
+        receipts => receipts.or_fail(Kind::CannotWrite, failed)?,
+    };
+    let mut freed = Freed::default();
+    for name in folder::names(&receipts).or_fail(Kind::CannotWrite, failed)? {
+        let tree = name.to_str().and_then(|name| name.strip_suffix(".json"));
+        let is_hash = |tree: &&str| tree.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some(tree) = tree.filter(is_hash).filter(|tree| !needed.contains(tree)) else { continue };
+        let Some(_lock) = lock::try_take(&slot(session, tree))? else { continue };
+        let there = Thing::at(&receipts, &name).or_fail(Kind::CannotWrite, failed)?;
+        let is_old = |known: Known| known.gates.at.is_some_and(|at| at <= before);
+        let Some(there) = there.filter(|_| read(session, tree).ok().flatten().is_some_and(is_old)) else {
+            continue;
+        };
+        freed += if dry_run {
+            Freed { entries: 1, bytes: 0 }
+        } else {
+            removal::remove(&receipts, &name, there).map_err(|refused| {
+                let path = file(session, tree);
+                Error::because(Kind::CannotWrite, refused, format!("cannot remove '{}'", path.display()))
+            })?
+        };
+    }
+    Ok(freed)
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat, open,
-    openat, readlinkat, statat, symlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, fchmod, fstat, futimens,
+    mkdirat, open, openat, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
@@ -143,6 +143,12 @@ fn link(from: &OwnedFd, to: &OwnedFd, name: &CStr) -> std::io::Result<()> {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Notes on a folder that it was of use just now.
+pub(super) fn touch(folder: &OwnedFd) -> std::io::Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Ok(futimens(folder, &Timestamps { last_access: now, last_modification: now })?)
 }
 
 /// Gives something another one's permissions and times. Neither set-user-ID nor the like is handed on.

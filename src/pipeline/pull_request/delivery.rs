@@ -52,7 +52,7 @@ impl Delivering<'_> {
             (Some(DeliveryStep::Open), _) if self.is_reserved(&record)? => self.open(&record)?,
             _ => self.open(&self.push(&record)?)?,
         };
-        let refused = self.dress(&record, &found)?;
+        let refused = Dressing { session: self.session, client: &self.client }.dress(&record, &found)?;
         body::refresh(self.session, &self.client, &record, &self.proposal.body)?;
         let record = answers::give(self.session, &self.client, &record, &self.head)?;
         Ok((self.finish(&record, &found)?, refused))
@@ -104,7 +104,7 @@ impl Delivering<'_> {
         step: DeliveryStep,
         change: impl FnOnce(&mut Record, &mut Delivery),
     ) -> Result<Record> {
-        self.renew(record)?;
+        renew(self.session, record)?;
         claims::update(&self.session.state, record.claimed()?, record.number, |record| {
             let (branch, sha) = (&self.proposal.head, &self.head);
             let known = record.delivery.take();
@@ -123,11 +123,6 @@ impl Delivering<'_> {
             record.delivery = Some(delivery);
             Ok(())
         })
-    }
-
-    /// Before anything outside this machine changes; a lost claim touches nothing.
-    fn renew(&self, record: &Record) -> Result<()> {
-        self.session.claims().renew(record.number, &record.claimed()?.token).map(drop)
     }
 
     /// The branch, and with it the ref that keeps the issue for this claim.
@@ -232,7 +227,7 @@ impl Delivering<'_> {
     fn create(&self, record: &Record) -> Result<Found> {
         let open = || {
             // Looking took its time.
-            self.renew(record)?;
+            renew(self.session, record)?;
             pulls::open(&self.client, &record.repo, &self.proposal, &self.head)
         };
         let mut opened = open();
@@ -273,91 +268,6 @@ impl Delivering<'_> {
         error
     }
 
-    /// Labels, assignees, reviewers, and the comment on the issue. What GitHub refuses is told and keeps nothing back: the pull
-    /// request is there. Gives the first refusal.
-    fn dress(&self, record: &Record, found: &Found) -> Result<Option<Error>> {
-        let (config, number) = (&self.session.loaded.config.pull_request, found.pull_request.number);
-        let mut first = None;
-        let mut note = |result: Result<()>| match result {
-            Err(error) if is_final(&error) => {
-                match first {
-                    None => first = Some(error),
-                    Some(_) => self.session.complain(&error),
-                }
-                Ok(())
-            }
-            result => result,
-        };
-        let lacks = |wanted: &[String], has: &dyn Fn(&str) -> bool| -> Vec<String> {
-            wanted.iter().filter(|name| !has(name)).cloned().collect()
-        };
-        let labels = lacks(&config.labels, &|name| found.labels.iter().any(|label| same(label, name)));
-        if !labels.is_empty() {
-            self.renew(record)?;
-            note(labels::add(&self.client, &record.repo, number, &labels))?;
-        }
-        let assignees = lacks(&config.assignees, &|login| {
-            found.assignees.iter().any(|one| one.eq_ignore_ascii_case(login))
-        });
-        if !assignees.is_empty() {
-            self.renew(record)?;
-            let added = assignees::add(&self.client, &record.repo, number, &assignees);
-            note(added.map(|strangers| {
-                if !strangers.is_empty() {
-                    let who = strangers.join(", ");
-                    self.session.note(&format!("pull request #{number}: {who} cannot be assigned"));
-                }
-            }))?;
-        }
-        self.ask_reviewers(record, found, &mut note)?;
-        if config.comment {
-            let issue = (record.repo.as_str(), record.number);
-            let marker = format!("<!-- cq:pull-request:{number} -->");
-            let text = format!("The pull request for this issue: {}", found.pull_request.url);
-            let said = comments::once(&self.client, issue, &marker, &text, || self.renew(record));
-            note(said.map(drop))?;
-        }
-        Ok(first)
-    }
-
-    /// Those who are neither asked already nor have said something.
-    fn ask_reviewers(
-        &self,
-        record: &Record,
-        found: &Found,
-        note: &mut impl FnMut(Result<()>) -> Result<()>,
-    ) -> Result<()> {
-        let config = &self.session.loaded.config.pull_request;
-        let lacks = |wanted: &[String], has: &[String]| -> Vec<String> {
-            let is_there = |name: &&String| !has.iter().any(|one| one.eq_ignore_ascii_case(name));
-            wanted.iter().filter(is_there).cloned().collect()
-        };
-        let mut wanted = Asked {
-            people: lacks(&config.reviewers, &found.asked.people),
-            teams: lacks(&config.team_reviewers, &found.asked.teams),
-        };
-        let (repo, number) = (&record.repo, found.pull_request.number);
-        if !wanted.people.is_empty() {
-            let heard = reviewers::heard(&self.client, repo, number);
-            wanted.people = lacks(&wanted.people, &heard?);
-        }
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        self.renew(record)?;
-        match reviewers::ask(&self.client, repo, number, &wanted) {
-            // One that GitHub does not want spoils the request for all.
-            Err(error) if is_final(&error) && wanted.each().len() > 1 => {
-                for one in wanted.each() {
-                    self.renew(record)?;
-                    note(reviewers::ask(&self.client, repo, number, &one))?;
-                }
-                Ok(())
-            }
-            asked => note(asked),
-        }
-    }
-
     fn finish(&self, record: &Record, found: &Found) -> Result<Record> {
         let (session, pull) = (self.session, found.pull_request.clone());
         claims::update(&session.state, record.claimed()?, record.number, |record| {
@@ -369,6 +279,132 @@ impl Delivering<'_> {
             record.outcome = Some(Outcome::Success);
             record.transition(Status::PrReady, session.command, why, now)
         })
+    }
+}
+
+/// Before anything outside this machine changes; a lost claim touches nothing.
+fn renew(session: &Session, record: &Record) -> Result<()> {
+    session.claims().renew(record.number, &record.claimed()?.token).map(drop)
+}
+
+/// What a pull request is dressed with.
+struct Dressing<'a> {
+    session: &'a Session,
+    client: &'a Client,
+}
+
+/// Asks once more for assignees and reviewers who are missing on a pull request that is open: GitHub may have refused them, or
+/// the configuration did not name them. Nothing else is added, which people may have taken away. Gives the first refusal.
+pub(super) fn ask_again(session: &Session, record: &Record) -> Result<Option<Error>> {
+    let config = &session.loaded.config.pull_request;
+    let nobody =
+        config.assignees.is_empty() && config.reviewers.is_empty() && config.team_reviewers.is_empty();
+    let Some(known) = record.pull_request.as_ref().filter(|pull| pull.state == "open" && !nobody) else {
+        return Ok(None);
+    };
+    session.needs_token("ask for reviews")?;
+    let client = session.github()?;
+    let found = pulls::look(&client, &record.repo, known.number)?;
+    if found.pull_request.state != "open" {
+        return Ok(None);
+    }
+    let mut refusals = Refusals { session, first: None };
+    Dressing { session, client: &client }.ask_people(record, &found, &mut refusals)?;
+    Ok(refusals.first)
+}
+
+/// What GitHub refused on the way: the first is given, the others are complained of.
+struct Refusals<'a> {
+    session: &'a Session,
+    first: Option<Error>,
+}
+
+impl Refusals<'_> {
+    fn note(&mut self, result: Result<()>) -> Result<()> {
+        match result {
+            Err(error) if is_final(&error) => {
+                match self.first {
+                    None => self.first = Some(error),
+                    Some(_) => self.session.complain(&error),
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+/// Those that are wanted and not there. Logins and short names of teams have no case.
+fn lacks(wanted: &[String], has: &[String]) -> Vec<String> {
+    let is_there = |name: &&String| !has.iter().any(|one| one.eq_ignore_ascii_case(name));
+    wanted.iter().filter(is_there).cloned().collect()
+}
+
+impl Dressing<'_> {
+    /// Labels, assignees, reviewers, and the comment on the issue. What GitHub refuses is told and keeps nothing back: the pull
+    /// request is there. Gives the first refusal.
+    fn dress(&self, record: &Record, found: &Found) -> Result<Option<Error>> {
+        let (config, number) = (&self.session.loaded.config.pull_request, found.pull_request.number);
+        let mut refusals = Refusals { session: self.session, first: None };
+        let labels: Vec<String> = config
+            .labels
+            .iter()
+            .filter(|name| !found.labels.iter().any(|label| same(label, name)))
+            .cloned()
+            .collect();
+        if !labels.is_empty() {
+            renew(self.session, record)?;
+            refusals.note(labels::add(self.client, &record.repo, number, &labels))?;
+        }
+        self.ask_people(record, found, &mut refusals)?;
+        if config.comment {
+            let issue = (record.repo.as_str(), record.number);
+            let marker = format!("<!-- cq:pull-request:{number} -->");
+            let text = format!("The pull request for this issue: {}", found.pull_request.url);
+            let said = comments::once(self.client, issue, &marker, &text, || renew(self.session, record));
+            refusals.note(said.map(drop))?;
+        }
+        Ok(refusals.first)
+    }
+
+    /// Assignees, and reviewers who are neither asked already nor have said something.
+    fn ask_people(&self, record: &Record, found: &Found, refusals: &mut Refusals<'_>) -> Result<()> {
+        let config = &self.session.loaded.config.pull_request;
+        let (repo, number) = (&record.repo, found.pull_request.number);
+        let assignees = lacks(&config.assignees, &found.assignees);
+        if !assignees.is_empty() {
+            renew(self.session, record)?;
+            let added = assignees::add(self.client, repo, number, &assignees);
+            refusals.note(added.map(|strangers| {
+                if !strangers.is_empty() {
+                    let who = strangers.join(", ");
+                    self.session.note(&format!("pull request #{number}: {who} cannot be assigned"));
+                }
+            }))?;
+        }
+        let mut wanted = Asked {
+            people: lacks(&config.reviewers, &found.asked.people),
+            teams: lacks(&config.team_reviewers, &found.asked.teams),
+        };
+        if !wanted.people.is_empty() {
+            let heard = reviewers::heard(self.client, repo, number);
+            wanted.people = lacks(&wanted.people, &heard?);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        renew(self.session, record)?;
+        match reviewers::ask(self.client, repo, number, &wanted) {
+            // One that GitHub does not want spoils the request for all.
+            Err(error) if is_final(&error) && wanted.each().len() > 1 => {
+                for one in wanted.each() {
+                    renew(self.session, record)?;
+                    refusals.note(reviewers::ask(self.client, repo, number, &one))?;
+                }
+                Ok(())
+            }
+            asked => refusals.note(asked),
+        }
     }
 }
 

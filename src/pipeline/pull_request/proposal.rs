@@ -52,7 +52,7 @@ pub(super) fn of(
         // An operator's template may say of it that it was checked.
         (
             "tree",
-            if gates.is_some_and(|gates| gates.passes(&tree)) {
+            if gates.is_some_and(|gates| gates.passes(&tree) && gates.has_checked()) {
                 tree
             } else {
                 format!("{tree}, NOT CHECKED")

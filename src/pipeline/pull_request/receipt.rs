@@ -13,7 +13,9 @@ pub(super) fn checks(gates: Option<&Gates>) -> String {
         return "Nothing: no checks are configured (`qualityGates`).".to_owned();
     }
     let rows: Vec<String> = gates.checks.iter().map(row).collect();
-    format!("| check | command | result | took |\n|---|---|---|---|\n{}", rows.join("\n"))
+    let nothing =
+        if gates.has_checked() { "" } else { "Nothing: none of the checks concerns the change.\n\n" };
+    format!("{nothing}| check | command | result | took |\n|---|---|---|---|\n{}", rows.join("\n"))
 }
 
 fn row(check: &Check) -> String {
@@ -39,7 +41,7 @@ fn cell(text: &str) -> String {
 /// The tree, and what its verdict rests on.
 pub(super) fn receipt(gates: Option<&Gates>, tree: &str) -> String {
     let Some(gates) = gates else { return format!("Tree `{tree}`, **not checked** before this was pushed.") };
-    if gates.passes(tree) && gates.checks.is_empty() {
+    if gates.passes(tree) && !gates.has_checked() {
         return format!("Tree `{tree}`.");
     }
     if !gates.passes(tree) {
@@ -114,5 +116,16 @@ mod tests {
         let none = Gates { tree: "t".into(), verdict: GateVerdict::Passed, ..Gates::default() };
         assert_eq!(receipt(Some(&none), "t"), "Tree `t`.");
         assert!(checks(Some(&none)).starts_with("Nothing: no checks"));
+    }
+
+    #[test]
+    fn where_no_check_concerns_the_change_nothing_is_called_checked() {
+        let mut skipped = gates();
+        skipped.checks.remove(0);
+        assert_eq!(receipt(Some(&skipped), "t"), "Tree `t`.");
+        let told = checks(Some(&skipped));
+        assert!(told.starts_with("Nothing: none of the checks concerns the change.\n\n| check |"), "{told}");
+        assert!(told.ends_with("| skipped: nothing was touched | – |"), "{told}");
+        assert!(checks(Some(&gates())).starts_with("| check |"));
     }
 }

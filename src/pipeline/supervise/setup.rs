@@ -5,14 +5,14 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::follow::Follower;
 use super::freeze::Freeze;
 use super::launch::{self, Means};
 use super::lease;
-use super::watch::TICK;
+use super::watch::{TICK, told_to_end};
 use crate::agent::environment as seen;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::clock;
@@ -23,7 +23,7 @@ use crate::process;
 use crate::record::{Record, Run};
 use crate::sanitize;
 use crate::session::Session;
-use crate::state::{durable, stop};
+use crate::state::durable;
 
 /// Of what a failing program said, so many of its last lines are told.
 const LINES: usize = 5;
@@ -45,7 +45,7 @@ pub(super) fn run(
     means: &Means,
     follower: &mut Follower,
     group: &mut Group,
-    told: &AtomicBool,
+    told: &AtomicUsize,
 ) -> Result<Option<Evidence>> {
     if !is_wanted(session, ready) {
         return Ok(None);
@@ -108,7 +108,7 @@ fn one(
     command: &[String],
     log: &Path,
     group: &mut Group,
-    told: &AtomicBool,
+    told: &AtomicUsize,
 ) -> Result<End> {
     let Some((name, arguments)) = command.split_first() else { return Ok(End::Exit(0)) };
     let program = match process::find(name, &ready.worktree.path, &session.environment) {
@@ -139,7 +139,7 @@ fn one(
     Ok(end)
 }
 
-fn wait(session: &Session, record: &Record, running: &process::Running, told: &AtomicBool) -> Result<End> {
+fn wait(session: &Session, record: &Record, running: &process::Running, told: &AtomicUsize) -> Result<End> {
     let mut freeze = Freeze::default();
     let end = wait_or_freeze(session, record, running, told, &mut freeze);
     freeze.lift(record);
@@ -150,7 +150,7 @@ fn wait_or_freeze(
     session: &Session,
     record: &Record,
     running: &process::Running,
-    told: &AtomicBool,
+    told: &AtomicUsize,
     freeze: &mut Freeze,
 ) -> Result<End> {
     let mut time = Duration::from_secs_f64(session.loaded.config.workspace.setup_timeout_minutes * 60.0);
@@ -170,11 +170,8 @@ fn wait_or_freeze(
         if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
             return Ok(End::Told(Stopped::TimedOut));
         }
-        if told.load(Ordering::SeqCst) {
-            return Ok(End::Told(Stopped::Interrupted));
-        }
-        if matches!(session.state.stop(), Ok(Some(stop)) if stop.mode == stop::Mode::Abort) {
-            return Ok(End::Told(Stopped::Cancelled));
+        if let Some(told) = told_to_end(session, told) {
+            return Ok(End::Told(told));
         }
         if began.elapsed() >= time {
             return Ok(End::Late);

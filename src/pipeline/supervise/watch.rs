@@ -1,6 +1,6 @@
 //! While an agent runs: its output is followed, its claim renewed, and a reason to end it looked for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::follow::Follower;
@@ -30,7 +30,7 @@ pub(super) fn watch(
     running: &Running,
     mut follower: Follower,
     mut watched: Watched,
-    told: &AtomicBool,
+    told: &AtomicUsize,
 ) -> Result<Record> {
     let lease = lease(session);
     let number = record.number;
@@ -125,16 +125,24 @@ fn reason_to_stop(
     session: &Session,
     follower: &Follower,
     deadline: Option<Duration>,
-    told: &AtomicBool,
+    told: &AtomicUsize,
 ) -> Option<Stopped> {
-    if told.load(Ordering::SeqCst) {
-        return Some(Stopped::Interrupted);
-    }
-    if matches!(session.state.stop(), Ok(Some(stop)) if stop.mode == stop::Mode::Abort) {
-        return Some(Stopped::Cancelled);
+    if let Some(told) = told_to_end(session, told) {
+        return Some(told);
     }
     if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
         return Some(Stopped::TimedOut);
     }
     follower.has_rested_for(AFTER_RESULT).then_some(Stopped::Lingered)
+}
+
+/// Whether somebody ends the run: a person by Ctrl-C or `cq-stop --abort`, or by another signal a shutdown, which has
+/// nothing against its going on later.
+pub(super) fn told_to_end(session: &Session, told: &AtomicUsize) -> Option<Stopped> {
+    let aborts = || matches!(session.state.stop(), Ok(Some(stop)) if stop.mode == stop::Mode::Abort);
+    match i32::try_from(told.load(Ordering::SeqCst)) {
+        Ok(signal_hook::consts::SIGINT) => Some(Stopped::Cancelled),
+        Ok(0) => aborts().then_some(Stopped::Cancelled),
+        _ => Some(Stopped::Interrupted),
+    }
 }

@@ -1,8 +1,8 @@
 //! The part of the doctor that asks GitHub: is it there, who are we there, may we do what we must.
 
-use super::surroundings;
 use super::token::{Of, TokenKind};
 use super::{Finding, Tell, token as judge};
+use super::{people, surroundings};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::github::app::App;
@@ -58,7 +58,8 @@ pub(super) fn look(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
             None => by_reading(&client, &repo, tell).map(drop)?,
         },
     }
-    labels(&client, &repo, tell)
+    labels(&client, &repo, tell)?;
+    people::look(&client, &repo, &repository.body["owner"], &session.loaded.config.pull_request, tell)
 }
 
 fn each(findings: impl IntoIterator<Item = Finding>, tell: &mut Tell<'_>) -> Result<()> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Kind, OrFail, Result};
+use crate::process;
 
 /// Signals as they come.
 #[derive(Debug)]
@@ -21,10 +22,9 @@ impl Signals {
         let last = Arc::new(AtomicUsize::new(0));
         let (wakes, rings) = UnixStream::pair().or_fail(Kind::Internal, failed)?;
         wakes.set_nonblocking(true).or_fail(Kind::Internal, failed)?;
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            let number = usize::try_from(signal).unwrap_or_default();
-            signal_hook::flag::register_usize(signal, Arc::clone(&last), number)
-                .or_fail(Kind::Internal, failed)?;
+        let signals = [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT];
+        process::note_signals(&signals, &last)?;
+        for signal in signals {
             let rings = rings.try_clone().or_fail(Kind::Internal, failed)?;
             signal_hook::low_level::pipe::register(signal, rings).or_fail(Kind::Internal, failed)?;
         }
