@@ -2,7 +2,8 @@
 //!
 //! What may be delivered is decided here and in `inspection`, which looks at everything that would be published (`guards`
 //! decide, `leaks` looks for secrets); what the pull request says in `proposal`; the steps, each of which can be repeated,
-//! are in `delivery`. `sync` follows what people and CI say of it; `merge` and `revert` are what they are called.
+//! are in `delivery`, and what it is dressed with in `dressing`. `reservation` sees to it that of several machines one opens
+//! it. `sync` follows what people and CI say of it; `merge` and `revert` are what they are called.
 
 use self::delivery::Delivering;
 use super::workspace;
@@ -14,6 +15,7 @@ use crate::session::Session;
 mod answers;
 mod body;
 mod delivery;
+mod dressing;
 mod guards;
 mod inspection;
 pub mod leaks;
@@ -69,7 +71,7 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
         // A person looks at it once more, who may have mended it, or changed the rules.
         Some(Status::Failed) if record.is_kept_back() => {}
         Some(Status::PrReady) if !wish.dry_run => {
-            let refused = delivery::ask_again(session, &record)?;
+            let refused = dressing::ask_again(session, &record)?;
             return Ok(Some((record, refused)));
         }
         Some(Status::PrReady | Status::Completed) => return Ok(Some((record, None))),
@@ -105,6 +107,11 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
     let client = session.github()?;
     let record = inspection::note(session, &record, guarded)?;
     Delivering { session, client, repository, private, proposal, head }.run(record).map(Some)
+}
+
+/// Before anything outside this machine changes; a lost claim touches nothing.
+fn renew(session: &Session, record: &Record) -> Result<()> {
+    session.claims().renew(record.number, &record.claimed()?.token).map(drop)
 }
 
 /// What may be pushed: our own branch, ahead of its base, with a passing receipt for its exact tree.

@@ -1,6 +1,7 @@
 //! What reviewers hear of it when their agent has been back: an answer in each thread, and the wish to look again.
 
-use super::delivery::is_final;
+use super::dressing::is_final;
+use super::renew;
 use crate::claims;
 use crate::error::Result;
 use crate::github::reviewers::{self, Asked};
@@ -22,24 +23,24 @@ pub(super) fn give(session: &Session, client: &Client, record: &Record, head: &s
         return Ok(record);
     }
     let waiting: Vec<Heard> = record.rounds.iter().flat_map(|rounds| rounds.unanswered().cloned()).collect();
-    let renew = || session.claims().renew(record.number, &record.claimed()?.token).map(drop);
     if waiting.is_empty() {
         return Ok(record);
     }
     let mask = session.mask()?;
+    let still_held = || renew(session, &record);
     let mut again: Vec<String> = Vec::new();
     for heard in &waiting {
         if let Some(thread) = heard.thread {
             let marker = format!("<!-- cq:reply:{thread}:{} -->", heard.round);
             let text = words(&record, heard, head, &mask);
             let place = (record.repo.as_str(), pull.number);
-            tolerate(session, reviews::answer_once(client, place, thread, (&marker, &text), renew))?;
+            tolerate(session, reviews::answer_once(client, place, thread, (&marker, &text), still_held))?;
         }
         let by = heard.by.iter().filter(|_| heard.look_again && heard.head != head);
         again.extend(by.filter(|by| !again.contains(by)).cloned().collect::<Vec<_>>());
     }
     if !again.is_empty() {
-        renew()?;
+        still_held()?;
         let again = Asked { people: again, ..Asked::default() };
         tolerate(session, reviewers::ask(client, &record.repo, pull.number, &again))?;
     }

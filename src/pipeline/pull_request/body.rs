@@ -1,6 +1,7 @@
 //! The body of a pull request, kept true: after another round it names the tree that is there now, unless somebody has
 //! written in it meanwhile.
 
+use super::renew;
 use crate::digest;
 use crate::error::Result;
 use crate::github::pulls::Proposal;
@@ -47,7 +48,7 @@ pub(super) fn refresh(session: &Session, client: &Client, record: &Record, body:
         ));
         return Ok(());
     }
-    session.claims().renew(record.number, &record.claimed()?.token)?;
+    renew(session, record)?;
     pulls::rewrite(client, &record.repo, pull.number, body)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `record::merge` decides; everything is read anew before each merge, and GitHub is sent the commit that was judged.
 
+use super::renew;
 use super::sync::{note_end, pushed, waiting, waits};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::github::reviews::{self, Progress};
@@ -157,7 +158,7 @@ fn act(
         session.note(&format!("issue #{number}: not merged: it is {standing} since it was looked at"));
         return Ok(Done::Yes);
     }
-    session.claims().renew(number, &record.claimed()?.token)?;
+    renew(session, &record)?;
     let event = Event::about(&session.state, "merge", number).with("number", pull).with("sha", head);
     match next {
         Next::Enqueue => {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::OURS;
+use super::{OURS, renew};
 use crate::claims;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::git::{Identity, RefChange, branch_ref};
@@ -217,14 +217,14 @@ impl Reverting<'_> {
             Some(there) => there.to_owned(),
             None => {
                 let sha = self.commit(&record, now, &title)?;
-                self.renew(&record)?;
+                renew(self.session, &record)?;
                 private
                     .change_there(&remote, &[RefChange { name: &full, to: Some(&sha), expected: None }])?;
                 sha
             }
         };
         let proposal = Proposal { title, body, head: branch, base: now.base.clone(), draft: false };
-        self.renew(&record)?;
+        renew(self.session, &record)?;
         let made = pulls::open(&self.client, &record.repo, &proposal, &sha)?.pull_request;
         Ok((record, made))
     }
@@ -263,16 +263,11 @@ impl Reverting<'_> {
         made.ok_or_else(|| by_a_person("later changes stand on it, or it is out already"))
     }
 
-    /// Before anything outside this machine changes; a lost claim touches nothing.
-    fn renew(&self, record: &Record) -> Result<()> {
-        self.session.claims().renew(record.number, &record.claimed()?.token).map(drop)
-    }
-
     /// The issue is open again, and says why.
     fn reopen(&self, record: &Record) -> Result<()> {
         let (client, repo, number) = (&self.client, record.repo.as_str(), record.number);
         let revert = known(record)?;
-        let renew = || self.renew(record);
+        let renew = || renew(self.session, record);
         renew()?;
         issues::reopen(client, repo, number)?;
         let by = revert.number.map_or_else(String::new, |number| format!(" by #{number}"));
