@@ -122,6 +122,8 @@ struct Seen {
     failed: u64,
     /// How often a delivery stood at each step when it was interrupted.
     steps: BTreeMap<String, u64>,
+    /// And when it was killed.
+    killed_at: BTreeMap<String, u64>,
 }
 
 /// Interrupts deliveries in a house of their own, every other by a kill; `first` is the number of the first turn.
@@ -141,6 +143,7 @@ fn interrupt(first: u64, turns: u64, dice: &mut fastrand::Rng, seen: &mut Seen) 
         let number = turn - first + 2;
         let branch = press.ready(number);
         let cq = press.house.cq("pr").args([number.to_string()]);
+        let killed_before = seen.killed;
         let told = if turn.is_multiple_of(2) {
             let moment = dice.u64(0..usual);
             let mut child = cq.start();
@@ -158,6 +161,9 @@ fn interrupt(first: u64, turns: u64, dice: &mut fastrand::Rng, seen: &mut Seen) 
             format!("turn {turn}: {fault} ended with {}: {}", ran.status, ran.stderr)
         };
         let step = press.house.record(number)["delivery"]["step"].to_string();
+        if seen.killed > killed_before {
+            *seen.killed_at.entry(step.clone()).or_default() += 1;
+        }
         *seen.steps.entry(step).or_default() += 1;
         press.go_on(number, turn % 10 == 9 || turn % 10 == 4);
         press.assert_delivered(number, &branch, &told);
@@ -168,7 +174,8 @@ fn interrupt(first: u64, turns: u64, dice: &mut fastrand::Rng, seen: &mut Seen) 
 fn interrupted_deliveries_come_to_one_of_everything() {
     // Each house has an hour's worth of requests.
     const TURNS: u64 = 40;
-    let houses = if std::env::var_os("CQ_TEST_LONG").is_some() { 5 } else { 1 };
+    let is_long = std::env::var_os("CQ_TEST_LONG").is_some();
+    let houses = if is_long { 12 } else { 1 };
     let (mut dice, mut seen) = (dice("interrupted deliveries"), Seen::default());
     for house in 0..houses {
         interrupt(house * TURNS, TURNS, &mut dice, &mut seen);
@@ -177,6 +184,11 @@ fn interrupted_deliveries_come_to_one_of_everything() {
     println!("{turns} interrupted: {seen:?}");
     assert!(seen.killed > turns / 8 && seen.failed > turns / 8, "too few were interrupted");
     assert!(seen.steps.len() >= 4, "every step was interrupted");
+    if is_long {
+        let at = |step: &str| seen.killed_at.get(&format!("\"{step}\"")).copied().unwrap_or_default();
+        assert!(seen.killed >= 200, "too few were killed");
+        assert!(["push", "open", "dress"].iter().all(|step| at(step) >= 10), "a step was hardly killed at");
+    }
 }
 
 #[test]
