@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::deliveries::Press;
 use crate::dice;
 use crate::support::house::House;
+use crate::support::wait::until;
 
 const EARLY: &str = "20260131093000";
 const LATE: &str = "20260131093001";
@@ -110,6 +111,27 @@ fn a_machine_that_died_half_way_is_taken_over_after_a_lease() {
     assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
     // What it pushed is its own, and stays for whoever looks.
     assert!(dead.lab.branches().contains(&branches[0]));
+}
+
+/// A machine that slept between the push and the pull request, in one and the same command.
+#[test]
+fn a_machine_that_slept_half_way_looks_whether_it_was_taken_for_dead() {
+    let machines = two(2);
+    let [sleeper, awake] = machines.each_ref().map(|press| &press.house);
+    let branches = both_ready(&machines, 2, [EARLY, LATE]);
+    sleeper.lab.break_with(&json!([
+        {"method": "GET", "path": "/repos/acme/widgets/pulls", "pass": true, "delay_ms": 4000},
+    ]));
+    let cq = sleeper.cq("pr").args(["2"]).start_into(Stdio::null(), Stdio::piped());
+    until("the push", || (sleeper.record(2)["delivery"]["step"] == "open").then_some(()));
+    awake.cq("pr").args(["2"]).run().ends(75, "is opening a pull request for it");
+    awake.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
+    let ended = cq.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(77) && told.contains("lost-claim: issue #2"), "{told}");
+    let pulls = pulls_of(awake, 2);
+    assert_eq!(pulls.len(), 1, "{told}");
+    assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
 }
 
 /// What was closed unmerged came to nothing: the next one may try.

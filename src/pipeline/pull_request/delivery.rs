@@ -48,7 +48,7 @@ impl Delivering<'_> {
                 let found = open.map_or_else(look, Ok)?;
                 (record, found)
             }
-            (Some(DeliveryStep::Open), _) if self.is_reserved(&record)? => self.open(&record)?,
+            (Some(DeliveryStep::Open), _) => self.open(&record)?,
             _ => self.open(&self.push(&record)?)?,
         };
         let refused = Dressing { session: self.session, client: &self.client }.dress(&record, &found)?;
@@ -176,7 +176,7 @@ impl Delivering<'_> {
         Ok(record)
     }
 
-    /// Whether this claim still keeps the issue: a command that was interrupted may have been given up for dead meanwhile.
+    /// Whether this claim still keeps the issue: another machine may have taken it for dead.
     fn is_reserved(&self, record: &Record) -> Result<bool> {
         let ours = Reservation::of(&self.private, record)?;
         let there = self.private.there(&self.session.remote(&record.repo)?, &[&ours.name])?;
@@ -229,6 +229,11 @@ impl Delivering<'_> {
             renew(self.session, record)?;
             pulls::open(&self.client, &record.repo, &self.proposal, &self.head)
         };
+        // Between the push and this a machine may have slept, or its command been killed.
+        if !self.is_reserved(record)? {
+            self.push(record)?;
+            self.begin(record, DeliveryStep::Open, |_, _| ())?;
+        }
         let mut opened = open();
         if let Err(error) = &opened
             && pulls::obstacle(error) == Some(Obstacle::Head)
