@@ -162,7 +162,9 @@ fn last_end(record: &Record) -> &'static str {
         Some(Outcome::LostClaim) => "somebody else had taken over",
         Some(Outcome::Cancelled) => "a person stopped it",
         Some(Outcome::Unevaluated) => "the checks could not judge what was committed",
-        Some(Outcome::Withheld) => "the change was not pushed, because of what it touches or holds",
+        Some(Outcome::Withheld) => {
+            "the change was not pushed, because of what it touches or holds, or of what is there already"
+        }
     }
 }
 

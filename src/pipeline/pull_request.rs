@@ -7,9 +7,10 @@
 
 use self::delivery::Delivering;
 use super::workspace;
+use crate::claims;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::git::PrivateGit;
-use crate::record::{GateVerdict, Gates, Record, Status};
+use crate::record::{GateVerdict, Gates, Outcome, Record, Status};
 use crate::session::Session;
 
 mod answers;
@@ -112,6 +113,20 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
 /// Before anything outside this machine changes; a lost claim touches nothing.
 fn renew(session: &Session, record: &Record) -> Result<()> {
     session.claims().renew(record.number, &record.claimed()?.token).map(drop)
+}
+
+/// Nothing but a person's word helps from here on: the record fails, and takes no place meanwhile.
+fn fail(session: &Session, record: &Record, outcome: Outcome, why: &str) -> Result<Record> {
+    let (by, now) = (session.command, session.clock.now());
+    claims::update(&session.state, record.claimed()?, record.number, |record| {
+        record.outcome = Some(outcome);
+        // What was kept back has failed already.
+        if record.status == Some(Status::Failed) {
+            record.remark(by, why, now);
+            return Ok(());
+        }
+        record.transition(Status::Failed, by, why, now)
+    })
 }
 
 /// What may be pushed: our own branch, ahead of its base, with a passing receipt for its exact tree.

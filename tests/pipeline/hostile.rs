@@ -146,7 +146,13 @@ fn a_branch_that_somebody_else_pushed_is_not_overwritten() {
     house.git_in(&other, &["commit", "--quiet", "--allow-empty", "-m", "Theirs"]);
     house.git_in(&other, &["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
     house.cq("pr").args(["1"]).run().ends(1, "issue #1: somebody else has pushed to 'claude/issue-1-");
+    assert_eq!((house.status(1).as_str(), &house.record(1)["outcome"]), ("failed", &json!("withheld")));
+    house.cq("monitor").run().quietly();
     house.git_in(&other, &["fetch", "--quiet"]);
     assert_eq!(house.git_in(&other, &["log", "-1", "--format=%s", &format!("origin/{branch}")]), "Theirs");
     assert!(house.lab.pulls().is_empty());
+    // Somebody puts it right, and it goes on.
+    house.git_in(&other, &["push", "--quiet", "origin", &format!(":refs/heads/{branch}")]);
+    house.cq("pr").args(["1"]).run().quietly();
+    assert_eq!(house.lab.pulls().len(), 1);
 }

@@ -3,7 +3,7 @@
 
 use super::dressing::Dressing;
 use super::reservation::Reservation;
-use super::{answers, body, renew};
+use super::{answers, body, fail, renew};
 use crate::claims;
 use crate::error::{Error, Kind, Result};
 use crate::git::{PrivateGit, RefChange, Repository, There, branch_ref};
@@ -150,9 +150,11 @@ impl Delivering<'_> {
         if let Some(there) = there.filter(|there| *there != head)
             && !self.may_replace(record, there)?
         {
-            let message = format!("issue #{number}: somebody else has pushed to '{branch}'");
-            return Err(Error::new(Kind::Failed, message)
-                .hint("look at the branch on GitHub; cq does not overwrite it"));
+            let why = format!("somebody else has pushed to '{branch}'");
+            fail(self.session, record, Outcome::Withheld, &why)?;
+            return Err(Error::new(Kind::Failed, format!("issue #{number}: {why}")).hint(format!(
+                "cq does not overwrite it: put the branch on GitHub right, then cq-pr {number} goes on"
+            )));
         }
         let expected = there.map(str::to_owned);
         let record = self.begin(record, DeliveryStep::Push, |_, delivery| delivery.expected = expected)?;
@@ -242,6 +244,11 @@ impl Delivering<'_> {
             self.push(record)?;
             self.begin(record, DeliveryStep::Open, |_, _| ())?;
             opened = open();
+        }
+        if let Err(error) = &opened
+            && pulls::obstacle(error) == Some(Obstacle::NothingNew)
+        {
+            fail(self.session, record, Outcome::Withheld, "the base has all of it already")?;
         }
         opened.map_err(|error| self.explain(record, error))
     }

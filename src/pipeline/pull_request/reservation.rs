@@ -8,15 +8,14 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::OURS;
 use super::delivery::Delivering;
-use crate::claims;
+use super::{OURS, fail};
 use crate::clock::Timestamp;
 use crate::digest::sha256;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::git::{Identity, PrivateGit, Remote};
 use crate::github::pulls;
-use crate::record::{Claim, Outcome, PullRequest, Record, Status};
+use crate::record::{Claim, Outcome, PullRequest, Record};
 use crate::sanitize;
 use crate::state::events::Event;
 use crate::state::{durable, make_private};
@@ -166,14 +165,7 @@ impl Delivering<'_> {
     fn lose(&self, record: &Record, why: &str) -> Result<Error> {
         let (session, number) = (self.session, record.number);
         let lost = format!("lost-claim: {why}");
-        claims::update(&session.state, record.claimed()?, number, |record| {
-            record.outcome = Some(Outcome::LostClaim);
-            if record.status == Some(Status::Failed) {
-                record.remark(session.command, lost.as_str(), session.clock.now());
-                return Ok(());
-            }
-            record.transition(Status::Failed, session.command, lost.as_str(), session.clock.now())
-        })?;
+        fail(session, record, Outcome::LostClaim, &lost)?;
         session.state.log(&Event::about(&session.state, "lost-claim", number).with("why", why))?;
         Ok(Error::new(Kind::NotPermitted, format!("lost-claim: issue #{number}: {why}")))
     }
