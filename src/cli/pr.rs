@@ -18,7 +18,7 @@ use crate::session::Session;
 /// commit for secrets. What must not be pushed makes the issue failed (withheld), until a person decides. Interrupted at
 /// any moment and run again, it goes on from there: one pull request, one comment on the issue. Where the pull request is open
 /// already, assignees and reviewers who are missing are asked for once more. Another machine that has claimed the same
-/// issue is told lost-claim (77); an issue that was closed meanwhile fails, and nothing is pushed.
+/// issue is told lost-claim (77); for an issue that was closed meanwhile nothing is pushed (77).
 ///
 /// With --sync it reads what became of open pull requests. Red CI, change requests and comments in reviews by people with
 /// write access, and a conflict with the base send the agent back: such records are queued and written to stdout, for

@@ -49,10 +49,16 @@ impl There {
     pub fn at(&self, name: &str) -> Option<&str> {
         self.refs.get(name).map(String::as_str)
     }
+
+    /// The branches whose names begin so.
+    pub fn branches<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> {
+        let names = self.refs.keys().filter_map(|name| name.strip_prefix("refs/heads/"));
+        names.filter(move |name| name.starts_with(start))
+    }
 }
 
 impl PrivateGit {
-    /// What these refs of a remote point to, by their full names, and the name of its default branch.
+    /// What these refs of a remote point to, by their full names or with a final `*`, and the name of its default branch.
     pub fn there(&self, remote: &Remote, names: &[&str]) -> Result<There> {
         let ask = ["ls-remote", "--quiet", "--symref", "--end-of-options", &remote.address, "HEAD"];
         let done = remote.authorize(self.program().args(ask).args(names))?.run(REMOTE_DEADLINE)?;
@@ -84,7 +90,7 @@ impl PrivateGit {
         let preposition = if verb == "delete" { "at" } else { "to" };
         let what = format!("{verb} '{}' {preposition} '{}'", names.join("', '"), remote.address);
         if String::from_utf8_lossy(&done.stdout).contains("(stale info)") {
-            let message = format!("cannot {what}: somebody else has changed the branch");
+            let message = format!("cannot {what}: somebody else has changed it");
             return Err(Error::new(Kind::Failed, message).hint("run cq-pr again to see what is there now"));
         }
         Err(complaint(&what, &done))
@@ -102,26 +108,39 @@ impl PrivateGit {
         commit(program.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date), message, by)
     }
 
-    /// What a commit on a remote says, by the ref that pointed to it; none if it is no commit, or the ref points to something
-    /// else by now.
-    pub fn stated_there(&self, remote: &Remote, name: &str, oid: &str) -> Result<Option<String>> {
-        if self.resolve(oid)?.is_none() {
-            let fetch = self.program().args([
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-                "--no-recurse-submodules",
-                "--end-of-options",
-                &remote.address,
-                name,
-            ]);
-            let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
-            if !done.success() {
-                return Err(complaint(&format!("fetch '{name}' from '{}'", remote.address), &done));
-            }
+    /// Gets the object of a remote's ref that was seen there. Another time's affair if the ref points to something else by now.
+    pub fn get_there(&self, remote: &Remote, name: &str, oid: &str) -> Result<()> {
+        let is_here = || -> Result<bool> {
+            Ok(self.program().args(["cat-file", "-e", oid]).run(LOCAL_DEADLINE)?.success())
+        };
+        if is_here()? {
+            return Ok(());
         }
-        if self.resolve(oid)?.as_deref() != Some(oid) {
+        let fetch = self.program().args([
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--end-of-options",
+            &remote.address,
+            name,
+        ]);
+        let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
+        if done.success() && is_here()? {
+            return Ok(());
+        }
+        let now = self.there(remote, &[name])?;
+        if now.at(name) == Some(oid) {
+            return Err(complaint(&format!("fetch '{name}' from '{}'", remote.address), &done));
+        }
+        let message = format!("'{name}' at '{}' has changed since this moment", remote.address);
+        Err(Error::new(Kind::TryAgain, message).hint("run it again"))
+    }
+
+    /// What a commit says; none if it is something else.
+    pub fn stated(&self, oid: &str) -> Result<Option<String>> {
+        if self.run("look at an object", &["cat-file", "-t", oid])?.text() != "commit" {
             return Ok(None);
         }
         let said = self.run("read a commit", &["log", "-1", "--format=%B", "--end-of-options", oid])?;
@@ -141,6 +160,7 @@ mod tests {
         assert_eq!(there.at(&branch_ref("claude/x")), Some("0b"));
         assert_eq!(there.at("refs/cq/pulls/7"), Some("0c"));
         assert_eq!(there.at("refs/cq/pulls/70"), None);
+        assert_eq!(there.branches("claude/").collect::<Vec<_>>(), ["claude/x"]);
         assert_eq!(There::of("0a\tHEAD").default_branch, None);
     }
 }

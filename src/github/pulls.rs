@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::reviewers::Asked;
 use super::verdict::LATER;
 use super::{Client, Refusal, Repeat, assignees, labels};
+use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::record::{Extra, PullRequest};
 
@@ -51,26 +52,54 @@ pub enum Known {
 
 /// The pull request of a branch whose end is `sha`, whatever base it has by now. Never from the cache.
 pub fn of_branch(client: &Client, repo: &str, branch: &str, sha: &str) -> Result<Known> {
-    let owner = repo.split('/').next().unwrap_or_default();
-    of_owners_branch(client, repo, owner, branch, sha)
+    of_owners_branch(client, repo, owner_of(repo), branch, sha)
 }
 
-/// What a branch has come to: its open pull request, else one that was merged, else the newest. Never from the cache.
-pub fn latest_of(client: &Client, repo: &str, branch: &str) -> Result<Option<PullRequest>> {
-    let owner = repo.split('/').next().unwrap_or_default();
-    let all = all_of_branch(client, repo, owner, branch)?;
-    let mut all: Vec<_> = all.into_iter().map(|found| found.pull_request).collect();
+fn owner_of(repo: &str) -> &str {
+    repo.split('/').next().unwrap_or_default()
+}
+
+/// The owner of a repository that may have another by now.
+fn owner_now(client: &Client, repo: &str) -> Result<String> {
+    let now = client.get_fresh(&client.address(&format!("repos/{repo}"), &[])?)?.body;
+    Ok(now["owner"]["login"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What a branch has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Came {
+    /// The number of its pull request: the open one, else one that was merged, else the newest.
+    pub number: u64,
+    /// `open`, `closed` or `merged`.
+    pub state: String,
+    /// When it was merged.
+    pub merged_at: Option<Timestamp>,
+}
+
+/// What a branch has come to; none where it has no pull request. Never from the cache.
+pub fn came_of(client: &Client, repo: &str, branch: &str) -> Result<Option<Came>> {
+    let mut all = all_of_branch(client, repo, owner_of(repo), branch)?;
+    if all.is_empty() {
+        all = all_of_branch(client, repo, &owner_now(client, repo)?, branch)?;
+    }
+    let came = |pull: &Value| -> Result<Came> {
+        let PullRequest { number, state, .. } = from_json(pull)?;
+        let merged_at = pull["merged_at"].as_str().and_then(|at| at.parse().ok());
+        Ok(Came { number, state, merged_at })
+    };
+    let mut all = all.iter().map(came).collect::<Result<Vec<_>>>()?;
     // It is stable: of several the newest.
-    all.sort_by_key(|pull| ["open", "merged"].iter().position(|state| *state == pull.state).unwrap_or(2));
+    all.sort_by_key(|came| ["open", "merged"].iter().position(|state| *state == came.state).unwrap_or(2));
     Ok(all.into_iter().next())
 }
 
 fn of_owners_branch(client: &Client, repo: &str, owner: &str, branch: &str, sha: &str) -> Result<Known> {
-    Ok(choose(&all_of_branch(client, repo, owner, branch)?, sha))
+    let all = all_of_branch(client, repo, owner, branch)?;
+    Ok(choose(&all.iter().map(found).collect::<Result<Vec<_>>>()?, sha))
 }
 
 /// Newest first.
-fn all_of_branch(client: &Client, repo: &str, owner: &str, branch: &str) -> Result<Vec<Found>> {
+fn all_of_branch(client: &Client, repo: &str, owner: &str, branch: &str) -> Result<Vec<Value>> {
     // Without the owner GitHub ignores the filter and answers with every pull request.
     let head = format!("{owner}:{branch}");
     let query = [
@@ -82,8 +111,7 @@ fn all_of_branch(client: &Client, repo: &str, owner: &str, branch: &str) -> Resu
     ];
     let answer = client.get_fresh(&client.address(&format!("repos/{repo}/pulls"), &query)?)?;
     let list = answer.body.as_array().map(Vec::as_slice).unwrap_or_default();
-    let of_it = list.iter().filter(|pull| pull["head"]["ref"].as_str() == Some(branch));
-    of_it.map(found).collect()
+    Ok(list.iter().filter(|pull| pull["head"]["ref"].as_str() == Some(branch)).cloned().collect())
 }
 
 /// Newest first.
@@ -206,9 +234,7 @@ fn of_branch_now(client: &Client, repo: &str, branch: &str, sha: &str) -> Result
     match of_branch(client, repo, branch, sha)? {
         Known::This(found) => Ok(Known::This(found)),
         Known::Nothing | Known::Over(_) => {
-            let now = client.get_fresh(&client.address(&format!("repos/{repo}"), &[])?)?.body;
-            let owner = now["owner"]["login"].as_str().unwrap_or_default();
-            of_owners_branch(client, repo, owner, branch, sha)
+            of_owners_branch(client, repo, &owner_now(client, repo)?, branch, sha)
         }
     }
 }

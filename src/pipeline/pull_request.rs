@@ -34,7 +34,7 @@ pub use revert::{Wish as Revert, revert};
 pub use sync::sync;
 
 /// Only branches below this are ever pushed.
-const OURS: &str = "claude/";
+pub(super) const OURS: &str = "claude/";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,7 +4,7 @@
 //! of the issue, nor any other label that approves issues here.
 
 use super::eligibility::same;
-use super::{Record, Status};
+use super::{Outcome, Record, Status};
 
 /// On an issue that is in work.
 pub const IN_PROGRESS: &str = "claude-in-progress";
@@ -36,7 +36,8 @@ pub enum Change {
 /// What to change on an issue that has these labels and assignees. A record that is not in flight any more leaves
 /// nothing behind.
 ///
-/// A `claude-blocked` that cannot be of cq, because the issue never failed here, is a person's and stays.
+/// A `claude-blocked` that cannot be of cq, because the issue never failed here, is a person's and stays. Who lost the claim
+/// leaves the issue to whoever has it: two that each wrote what they know would write for ever.
 pub fn changes(
     record: &Record,
     in_flight: bool,
@@ -44,6 +45,9 @@ pub fn changes(
     assignees: &[String],
     terms: Terms<'_>,
 ) -> Vec<Change> {
+    if record.outcome == Some(Outcome::LostClaim) {
+        return Vec::new();
+    }
     let status = record.status.filter(|_| in_flight);
     let in_work = status.is_some_and(Status::is_active);
     let has_failed = record.history.iter().any(|step| step.to == Status::Failed);
@@ -142,6 +146,17 @@ mod tests {
                     .collect();
                 assert_eq!(found, wanted, "{status:?} {had:?} {in_flight} {sign}");
             }
+        }
+    }
+
+    #[test]
+    fn an_issue_whose_claim_was_lost_is_somebody_elses() {
+        let mut record = record(Status::Failed, &[Status::Queued]);
+        record.outcome = Some(Outcome::LostClaim);
+        let terms = Terms { approving: &[], assignee: Some("cq-bot") };
+        let labels = strings(&[IN_PROGRESS]);
+        for in_flight in [true, false] {
+            assert_eq!(changes(&record, in_flight, &labels, &strings(&["cq-bot"]), terms), []);
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::deliveries::Press;
 use crate::dice;
 use crate::support::house::House;
+use crate::support::lab::TOKEN;
 use crate::support::wait::until;
 
 const EARLY: &str = "20260131093000";
@@ -31,6 +32,13 @@ fn pulls_of(house: &House, number: u64) -> Vec<Value> {
     let mut pulls = house.lab.pulls();
     pulls.retain(|pull| pull["head"]["ref"].as_str().unwrap().starts_with(&prefix));
     pulls
+}
+
+/// Changes a record behind everybody's back.
+fn change(house: &House, number: u64, change: impl FnOnce(&mut Value)) {
+    let mut record = house.record(number);
+    change(&mut record);
+    std::fs::write(house.state_dir().join(format!("records/{number}.json")), record.to_string()).unwrap();
 }
 
 fn refs(house: &House) -> serde_json::Map<String, Value> {
@@ -109,8 +117,34 @@ fn a_machine_that_died_half_way_is_taken_over_after_a_lease() {
     let pulls = pulls_of(alive, 2);
     assert_eq!(pulls.len(), 1);
     assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
-    // What it pushed is its own, and stays for whoever looks.
-    assert!(dead.lab.branches().contains(&branches[0]));
+    // Nobody can open one from its branch any more, and what was there is kept.
+    assert_eq!(alive.lab.branches(), [branches[1].clone()]);
+    let kept = format!("refs/cq/superseded/2/{}", dead.record(2)["delivery"]["sha"].as_str().unwrap());
+    assert!(refs(alive).contains_key(&kept), "{:?}", refs(alive));
+}
+
+/// Both claimed in the same second, as cron has it, and called their branches alike.
+#[test]
+fn a_machine_that_died_is_taken_over_under_the_same_name_as_well() {
+    let machines = two(2);
+    let [dead, alive] = machines.each_ref().map(|press| &press.house);
+    both_ready(&machines, 2, [EARLY, EARLY]);
+    // Its work is another.
+    let branch = dead.record(2)["claim"]["branch"].as_str().unwrap().to_owned();
+    let tree = dead.git(&["rev-parse", &format!("{branch}^{{tree}}")]);
+    let theirs = dead.git(&["commit-tree", &tree, "-p", "main", "-m", "Another way"]);
+    dead.git(&["update-ref", &format!("refs/heads/{branch}"), &theirs]);
+    dead.lab.break_with(&json!([{"path": "/repos/acme/widgets/pulls", "status": 500, "times": 1000}]));
+    dead.cq("pr").args(["2"]).run().ends(69, "");
+    dead.lab.mend();
+    alive.cq("pr").args(["2"]).run().ends(75, "is opening a pull request for it");
+    alive.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
+    let there = refs(alive);
+    assert_eq!(there[&format!("refs/cq/superseded/2/{theirs}")], theirs.as_str());
+    assert_ne!(there[&format!("refs/heads/{branch}")], theirs.as_str());
+    dead.forget_github();
+    dead.cq("pr").args(["2"]).run().ends(77, "lost-claim: issue #2: ");
+    assert_eq!(pulls_of(alive, 2).len(), 1);
 }
 
 /// A machine that slept between the push and the pull request, in one and the same command.
@@ -134,6 +168,73 @@ fn a_machine_that_slept_half_way_looks_whether_it_was_taken_for_dead() {
     assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
 }
 
+/// The request for the pull request was on its way all the time: it comes to nothing, because its branch is gone.
+#[test]
+fn a_request_that_was_slow_opens_no_second_pull_request() {
+    let machines = two(2);
+    let [slow, quick] = machines.each_ref().map(|press| &press.house);
+    let branches = both_ready(&machines, 2, [EARLY, LATE]);
+    let post = "/repos/acme/widgets/pulls$";
+    slow.lab.break_with(&json!([{"method": "POST", "path": post, "pass": true, "delay_ms": 4000}]));
+    let cq = slow.cq("pr").args(["2"]).start_into(Stdio::null(), Stdio::piped());
+    until("the push", || (slow.record(2)["delivery"]["step"] == "open").then_some(()));
+    quick.cq("pr").args(["2"]).run().ends(75, "is opening a pull request for it");
+    quick.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
+    let ended = cq.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(77) && told.contains("lost-claim: issue #2"), "{told}");
+    let pulls = pulls_of(quick, 2);
+    assert_eq!(pulls.len(), 1, "{told}");
+    assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
+}
+
+/// Merged, and the issue opened again: whoever claims it then works at something new.
+#[test]
+fn what_was_merged_before_the_claim_keeps_nobody_from_another() {
+    let machines = two(2);
+    let [first, second] = machines.each_ref().map(|press| &press.house);
+    both_ready(&machines, 2, [EARLY, LATE]);
+    let record = first.cq("pr").args(["2"]).run().good().record();
+    first.lab.merge(record["pull_request"]["number"].as_u64().unwrap());
+    first.lab.call("PATCH", "/repos/acme/widgets/issues/2", &json!({"state": "open"}));
+    let lost = second.cq("pr").args(["2"]).run().ends(77, "another machine's pull request #");
+    assert!(lost.stderr.contains("for it was merged"), "{}", lost.stderr);
+    machines[1].ready_since(2, "20990101000000", "token-of-new");
+    change(second, 2, |record| record["claim"]["claimed_at"] = json!("2099-01-01T00:00:00Z"));
+    second.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
+    let states: Vec<Value> = pulls_of(second, 2).iter().map(|pull| pull["state"].clone()).collect();
+    assert_eq!(states, ["closed", "open"]);
+}
+
+/// As an older cq left it, which knew of no ref.
+#[test]
+fn a_pull_request_without_a_ref_counts_too() {
+    let machines = two(2);
+    let [older, newer] = machines.each_ref().map(|press| &press.house);
+    both_ready(&machines, 2, [EARLY, LATE]);
+    older.cq("pr").args(["2"]).run().good();
+    let signed = older.lab.address().replace("http://", &format!("http://x:{TOKEN}@"));
+    older.git(&["push", "--quiet", &format!("{signed}/acme/widgets.git"), ":refs/cq/pulls/2"]);
+    newer.cq("pr").args(["2"]).run().ends(77, "another machine has opened pull request #");
+    assert_eq!(pulls_of(newer, 2).len(), 1);
+}
+
+/// A clock that was wrong at the first look keeps nobody waiting longer than a lease.
+#[test]
+fn a_clock_that_was_put_back_costs_one_lease() {
+    let machines = two(2);
+    let [dead, alive] = machines.each_ref().map(|press| &press.house);
+    both_ready(&machines, 2, [EARLY, LATE]);
+    dead.lab.break_with(&json!([{"path": "/repos/acme/widgets/pulls", "status": 500, "times": 1000}]));
+    dead.cq("pr").args(["2"]).run().ends(69, "");
+    dead.lab.mend();
+    for (at, code) in
+        [("2150-01-01T00:00:00Z", 75), ("2099-01-01T00:00:00Z", 75), ("2099-01-01T00:10:00Z", 0)]
+    {
+        alive.cq("pr").args(["2"]).at(at).run().ends(code, "");
+    }
+}
+
 /// What was closed unmerged came to nothing: the next one may try.
 #[test]
 fn a_pull_request_that_was_turned_down_is_followed_by_another() {
@@ -142,7 +243,7 @@ fn a_pull_request_that_was_turned_down_is_followed_by_another() {
     both_ready(&machines, 2, [EARLY, LATE]);
     let record = first.cq("pr").args(["2"]).run().good().record();
     let number = record["pull_request"]["number"].as_u64().unwrap();
-    let lost = second.cq("pr").args(["2"]).run().ends(77, "has pull request #");
+    let lost = second.cq("pr").args(["2"]).run().ends(77, "another machine has opened pull request #");
     assert!(lost.stderr.contains(&format!("close #{number}, then cq-claim --retry 2")), "{}", lost.stderr);
     first.lab.call("PATCH", &format!("/repos/acme/widgets/pulls/{number}"), &json!({"state": "closed"}));
     machines[1].ready_since(2, LATE, "token-again");
@@ -168,7 +269,7 @@ fn an_issue_that_is_closed_meanwhile_gets_no_pull_request() {
     first.cq("cleanup").args(["claude-instance-102"]).run().good();
     let left = refs(first);
     assert!(left.keys().all(|name| name == "refs/heads/main"), "{left:?}");
-    second.cq("pr").args(["2"]).run().ends(0, "issue #2: it was closed meanwhile; nothing is pushed");
+    second.cq("pr").args(["2"]).run().ends(77, "issue #2 was closed meanwhile");
     assert_eq!((second.status(2).as_str(), pulls_of(second, 2).len()), ("failed", 1));
     assert_eq!(refs(second), left);
 }
@@ -195,7 +296,7 @@ fn a_ref_that_somebody_else_put_there_is_not_overwritten() {
     let press = Press::new(2);
     let house = &press.house;
     press.ready_since(2, EARLY, "token");
-    let signed = house.lab.address().replace("http://", &format!("http://x:{}@", crate::support::lab::TOKEN));
+    let signed = house.lab.address().replace("http://", &format!("http://x:{TOKEN}@"));
     house.git(&["push", "--quiet", &format!("{signed}/acme/widgets.git"), "HEAD:refs/cq/pulls/2"]);
     let there = refs(house);
     let lost = house

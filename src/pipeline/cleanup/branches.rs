@@ -5,6 +5,7 @@ use super::{Cleared, departure, rescues};
 use crate::error::{Kind, Result};
 use crate::git::{RefChange, branch_ref};
 use crate::github::pulls;
+use crate::pipeline::pull_request::OURS;
 use crate::pipeline::pull_request::reservation::Reservation;
 use crate::pipeline::rescue::{self, GitPlace, Source};
 use crate::pipeline::workspace::Paths;
@@ -12,9 +13,6 @@ use crate::record::{Claim, Cleaned, Extra, Record, RemoteBranch, Status};
 use crate::session::Session;
 use crate::state::Change;
 use crate::state::events::Event;
-
-/// Only branches below this are cq's.
-const OURS: &str = "claude/";
 
 /// The branch that may go, and the commit that cq pushed there.
 pub(super) fn wanted(record: &Record) -> Option<(&str, &str)> {
@@ -145,15 +143,14 @@ fn try_delete(session: &Session, record: &Record, branch: &str, pushed: &str) ->
         }
     };
     let mut goes = Vec::new();
-    if seen == RemoteBranch::Deleted {
-        goes.push((full.as_str(), pushed));
-    }
     // Another claim's, on whatever machine, stays.
     if there.at(&ours.name) == Some(ours.oid.as_str()) {
         goes.push((ours.name.as_str(), ours.oid.as_str()));
     }
-    // The branch last: where it stays, all of this is tried again.
-    for (name, expected) in goes.into_iter().rev() {
+    if seen == RemoteBranch::Deleted {
+        goes.push((full.as_str(), pushed));
+    }
+    for (name, expected) in goes {
         let change = RefChange { name, to: None, expected: Some(expected) };
         if let Err(error) = private.change_there(&remote, &[change]) {
             // It may be gone all the same, by this command or by somebody else's.

@@ -2,7 +2,7 @@
 //! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
 
 use super::dressing::Dressing;
-use super::reservation::Reservation;
+use super::reservation::{Reservation, Superseded, branches_of};
 use super::{answers, body, fail, renew};
 use crate::claims;
 use crate::error::{Error, Kind, Result};
@@ -38,8 +38,11 @@ impl Delivering<'_> {
         }
         let is_new = known.is_none() && begun.is_none_or(|one| one.step == DeliveryStep::Push);
         if is_new && self.is_closed(&record)? {
-            let why = "it was closed meanwhile".to_owned();
-            return Ok((self.end_as(&record, Status::Failed, why, None)?, None));
+            let record = fail(self.session, &record, Outcome::Cancelled, "the issue was closed meanwhile")?;
+            let message = format!("issue #{} was closed meanwhile", record.number);
+            let error = Error::new(Kind::NotPermitted, message)
+                .hint("nothing was pushed, and the branch is kept; if it is wanted, open the issue again and cq-claim --retry it");
+            return Ok((record, Some(error)));
         }
         let known = known.map(|pull| pull.number);
         let (record, found) = match (begun.map(|one| one.step), known) {
@@ -64,18 +67,12 @@ impl Delivering<'_> {
 
     /// A pull request was open when the agent was sent back, and is over: nobody has asked for a second one.
     fn end(&self, record: &Record, pull: &PullRequest) -> Result<Record> {
-        let state = pull.state.as_str();
+        let (session, state) = (self.session, pull.state.as_str());
         let why = format!("pull request #{} was {state} meanwhile", pull.number);
-        let to = if state == "merged" { Status::Completed } else { Status::Failed };
-        self.end_as(record, to, why, Some(state))
-    }
-
-    /// Ends the record instead of pushing anything; `pull` is what has become of its pull request.
-    fn end_as(&self, record: &Record, to: Status, why: String, pull: Option<&str>) -> Result<Record> {
-        let session = self.session;
         session.note(&format!("issue #{}: {why}; nothing is pushed", record.number));
+        let to = if state == "merged" { Status::Completed } else { Status::Failed };
         claims::update(&session.state, record.claimed()?, record.number, |record| {
-            if let (Some(known), Some(state)) = (&mut record.pull_request, pull) {
+            if let Some(known) = &mut record.pull_request {
                 state.clone_into(&mut known.state);
             }
             // What was kept back has failed already.
@@ -130,7 +127,8 @@ impl Delivering<'_> {
         let branch = &self.proposal.head;
         let remote = self.session.remote(&record.repo)?;
         let (full, ours) = (branch_ref(branch), Reservation::of(private, record)?);
-        let look = || private.there(&remote, &[&full, &ours.name]);
+        let others = format!("{}*", branch_ref(&branches_of(number)));
+        let look = || private.there(&remote, &[&full, &ours.name, &others]);
         let is_done =
             |there: &There| there.at(&full) == Some(head) && there.at(&ours.name) == Some(ours.oid.as_str());
         let seen = look()?;
@@ -144,10 +142,18 @@ impl Delivering<'_> {
         }
         let (there, holder) = (seen.at(&full), seen.at(&ours.name));
         let rival = |there: &There| there.at(&ours.name).filter(|oid| *oid != ours.oid).map(str::to_owned);
-        if let Some(rival) = rival(&seen) {
-            self.outdo(record, &remote, &ours.name, &rival)?;
-        }
-        if let Some(there) = there.filter(|there| *there != head)
+        let superseded = match rival(&seen) {
+            Some(rival) => Some(self.supersede(record, &remote, &ours.name, &rival)?),
+            None => {
+                if holder.is_none() && record.pull_request.is_none() {
+                    self.refuse_second(record, &seen)?;
+                }
+                None
+            }
+        };
+        // Two that claimed in the same second have called their branches alike.
+        let is_theirs = superseded.as_ref().is_some_and(|other| other.branch == full);
+        if let Some(there) = there.filter(|there| *there != head && !is_theirs)
             && !self.may_replace(record, there)?
         {
             let why = format!("somebody else has pushed to '{branch}'");
@@ -162,13 +168,19 @@ impl Delivering<'_> {
         if holder != Some(ours.oid.as_str()) {
             changes.push(RefChange { name: &ours.name, to: Some(&ours.oid), expected: holder });
         }
+        if let Some(Superseded { branch, head: Some(theirs), kept: (kept, now) }) = &superseded {
+            changes.push(RefChange { name: kept, to: Some(theirs), expected: now.as_deref() });
+            if !is_theirs {
+                changes.push(RefChange { name: branch, to: None, expected: Some(theirs) });
+            }
+        }
         if let Err(error) = private.change_there(&remote, &changes) {
             // It may have arrived all the same, by this push or by one that outlived its command.
             let now = look();
             if !now.as_ref().is_ok_and(is_done) {
                 // Of two machines at once the other was first.
                 if let Some(rival) = now.ok().as_ref().and_then(rival) {
-                    self.outdo(&record, &remote, &ours.name, &rival)?;
+                    self.supersede(&record, &remote, &ours.name, &rival)?;
                 }
                 return Err(error);
             }
@@ -215,6 +227,10 @@ impl Delivering<'_> {
                 self.create(&record)?
             }
         };
+        // One of a branch that another machine has called alike, and has taken over meanwhile.
+        if found.pull_request.head_sha != self.head && !self.is_reserved(&record)? {
+            self.push(&record)?;
+        }
         let pull = found.pull_request.clone();
         let event = Event::about(&self.session.state, "pull-request", number)
             .with("number", pull.number)
