@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::catch_up::Moved;
+use super::catch_up;
 use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
@@ -104,12 +104,10 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let instance = session.in_flight(number)?.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
-    let moved = Moved::find(session, &session.in_flight(number)?)?;
+    let told = catch_up::moved_on(session, &session.in_flight(number)?)?;
     let terms = claims::terms(&session.loaded, &session.environment)?;
     session.claims().retry(number, &terms, &mut |record| {
-        if let Some(moved) = &moved {
-            moved.tell(record);
-        }
+        record.feedback.extend(told.clone());
         Ok(())
     })
 }

@@ -90,6 +90,24 @@ fn a_retry_on_the_same_red_base_says_so() {
     assert_eq!(house.record(1)["outcome"], "unevaluated");
 }
 
+/// It was told to take in the newer base, and did not: its pull request was said to be checked on what it does not have.
+#[test]
+fn an_agent_that_does_not_take_the_base_in_is_compared_with_the_one_it_has() {
+    let house = checked_by("test -e mended.txt");
+    house.work(1).good();
+    house.cq("gate").args(["1"]).run().ends(1, "red on the base as well");
+    let begun = house.record(1)["claim"]["base_sha"].clone();
+    let mended = house.push_by_hand("main", "mended.txt", "whole\n");
+    house.shell("cq-claim --retry 1 | cq-spawn --wait | cq-gate").run().ends(1, "red on the base as well");
+    let record = house.record(1);
+    assert_eq!((&record["claim"]["base_sha"], &record["gates"]["base"]), (&begun, &begun));
+    let pull = house.cq("pr").args(["--unchecked", "1"]).run().good().record()["pull_request"].clone();
+    let body = house.lab.call("GET", &format!("/repos/acme/widgets/pulls/{}", pull["number"]), &Value::Null);
+    let body = body["body"].as_str().unwrap();
+    let stat = " cq-lab/issue-1.md | 2 ++\n 1 file changed, 2 insertions(+)\n";
+    assert!(body.contains(stat), "it does not take '{mended}' back: {body}");
+}
+
 /// What a person mends stays, and can be checked as often as they like: red once, it was lost sight of.
 #[test]
 fn red_by_hand_keeps_the_change_for_whoever_mends_it() {
