@@ -104,10 +104,18 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let instance = session.in_flight(number)?.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
-    let told = catch_up::moved_on(session, &session.in_flight(number)?)?;
+    // Its agent can go on without, and take the base in another time.
+    let told = catch_up::moved_on(session, &session.in_flight(number)?).unwrap_or_else(|error| {
+        session.complain(&error.context(format!("issue #{number} is queued without the end of its base")));
+        None
+    });
     let terms = claims::terms(&session.loaded, &session.environment)?;
     session.claims().retry(number, &terms, &mut |record| {
         record.feedback.extend(told.clone());
+        // What was tried before a person looked is over.
+        if let Some(gates) = &mut record.gates {
+            gates.tries = None;
+        }
         Ok(())
     })
 }

@@ -108,6 +108,18 @@ fn an_agent_that_does_not_take_the_base_in_is_compared_with_the_one_it_has() {
     assert!(body.contains(stat), "it does not take '{mended}' back: {body}");
 }
 
+/// GitHub is away: the end of the base can be taken in another time.
+#[test]
+fn a_retry_goes_on_without_the_end_of_the_base() {
+    let house = checked_by("exit 1");
+    house.work(1).good();
+    house.cq("gate").args(["1"]).run().ends(1, "red on the base as well");
+    house.lab.break_with(&json!([{"path": "/acme/widgets.git", "status": 503, "times": 1000}]));
+    let ran = house.cq("claim").args(["--retry", "1"]).run();
+    let record = ran.ends(0, "issue #1 is queued without the end of its base: cannot fetch 'main'").record();
+    assert_eq!((&record["status"], record.get("feedback")), (&json!("queued"), None));
+}
+
 /// What a person mends stays, and can be checked as often as they like: red once, it was lost sight of.
 #[test]
 fn red_by_hand_keeps_the_change_for_whoever_mends_it() {
