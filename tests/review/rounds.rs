@@ -337,6 +337,8 @@ fn an_agent_whose_workspace_is_gone_starts_afresh_on_its_branch() {
     review(&house, "mia", "CHANGES_REQUESTED", "From the start.", &[]);
     let begun = house.git(&["rev-parse", "HEAD"]);
     house.push_by_hand("main", "theirs.txt", "theirs");
+    // A fetch is good for seconds, which have not passed.
+    fs::remove_file(house.state_dir().join("repo.git/fetched")).unwrap();
     house.shell(ROUND).run().quietly();
     assert_eq!(
         house.record(1)["gates"]["base"],
