@@ -14,7 +14,17 @@ const FRESH: Duration = Duration::from_secs(30);
 /// The name of the remote that has what a blobless fetch leaves out, in cq's own configuration.
 const PROMISOR: &str = "cq";
 
+/// Where its end is kept.
+fn base_ref(branch: &str) -> String {
+    format!("refs/cq/base/{branch}")
+}
+
 impl PrivateGit {
+    /// The end of the base branch as it was last fetched; none where it never was.
+    pub fn fetched_base(&self, branch: &str) -> Result<Option<String>> {
+        self.resolve(&base_ref(branch))
+    }
+
     /// The next [`PrivateGit::fetch_base`] fetches, however recent the last one is.
     pub fn forget_fetch(&self) -> Result<()> {
         durable::remove(&self.dir().join("fetched"))
@@ -35,7 +45,7 @@ impl PrivateGit {
         depth: CloneDepth,
         now: Timestamp,
     ) -> Result<String> {
-        let name = format!("refs/cq/base/{branch}");
+        let name = base_ref(branch);
         let stamp = self.dir().join("fetched");
         let guard = lock::take(&self.dir().join("fetch.lock"), REMOTE_DEADLINE, now)?;
         let this = format!("{address}\n{branch}\n");

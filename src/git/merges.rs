@@ -93,9 +93,28 @@ impl PrivateGit {
         Ok(self.program().args(look).run(LOCAL_DEADLINE)?.success())
     }
 
+    /// The commit that two have in common; none where they have none here, as may be in a shallow repository.
+    pub fn common(&self, one: &str, other: &str) -> Result<Option<String>> {
+        let look = ["merge-base", "--end-of-options", one, other];
+        let found = self.program().args(look).run(LOCAL_DEADLINE)?;
+        Ok(found.success().then(|| found.text()))
+    }
+
+    /// How far `head` has the base branch in it, which had it up to `known` before. Only what cq itself has fetched is
+    /// looked at: agents can set every ref of the repository, and what is of the base is nobody's change.
+    pub fn base_within(&self, branch: &str, known: &str, head: &str) -> Result<String> {
+        let end = self.fetched_base(branch)?.filter(|end| end != known);
+        let common = end.map(|end| self.common(&end, head)).transpose()?.flatten();
+        match common.filter(|common| common != known && common != head) {
+            // A base that was rewritten is not followed: it goes forward, or stays.
+            Some(common) if self.commits_ahead(&common, known)? == 0 => Ok(common),
+            _ => Ok(known.to_owned()),
+        }
+    }
+
     /// The newest commit of the base branch that is known here without asking the remote; none where none is.
     pub fn known_base(&self, branch: &str) -> Result<Option<String>> {
-        let fetched = self.resolve(&format!("refs/cq/base/{branch}"))?;
+        let fetched = self.fetched_base(branch)?;
         let theirs = self.repository().resolve(&format!("refs/remotes/origin/{branch}"))?;
         match (fetched, theirs) {
             (Some(fetched), Some(theirs)) if fetched != theirs => {

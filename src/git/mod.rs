@@ -15,6 +15,7 @@ use crate::process::{self, Finished, Program};
 
 mod fetch;
 mod ignored;
+mod in_use;
 pub mod keep;
 mod merges;
 mod notes;

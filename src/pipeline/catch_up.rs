@@ -23,44 +23,24 @@ pub(super) fn merge(sha: &str) -> String {
     )
 }
 
-/// A base that has moved on since the checks were red on it.
-#[derive(Debug)]
-pub(super) struct Moved {
-    sha: String,
-    told: Feedback,
-}
-
-impl Moved {
-    /// Looks for one, where only that lets the checks of a record judge its change.
-    pub(super) fn find(session: &Session, record: &Record) -> Result<Option<Self>> {
-        let gates = record.gates.as_ref().filter(|gates| record.is_unevaluated() && gates.is_red_on_base());
-        let Some(gates) = gates else { return Ok(None) };
-        let sha = end_of_base(session, record, true)?;
-        let base = &record.claimed()?.base;
-        if gates.base.as_ref() == Some(&sha) {
-            session.note(&format!(
-                "issue #{}: '{base}' has not moved since its checks were red there",
-                record.number
-            ));
-            return Ok(None);
-        }
-        let red = gates.unevaluated().filter(|check| check.base_exit.is_some());
-        let red = red.map(|check| format!("'{}'", check.name)).collect::<Vec<_>>().join(", ");
-        let text = format!(
-            "Red on the base that this branch began at, and so not this change's fault: {red}. The base branch '{base}' \
-             has moved on since. {}",
-            merge(&sha)
-        );
-        let (from, at) = (FeedbackSource::Conflict, session.clock.now());
-        Ok(Some(Self { sha, told: Feedback { from, text, at, extra: Extra::new() } }))
+/// What the agent of a record is told of a base that has moved on since its checks were red there; none where only its
+/// change is to be judged, or the base is as red as it was.
+pub(super) fn moved_on(session: &Session, record: &Record) -> Result<Option<Feedback>> {
+    let gates = record.gates.as_ref().filter(|gates| record.is_unevaluated() && gates.is_red_on_base());
+    let Some(gates) = gates else { return Ok(None) };
+    let sha = end_of_base(session, record, true)?;
+    let (number, base) = (record.number, &record.claimed()?.base);
+    if gates.base.as_ref() == Some(&sha) {
+        session.note(&format!("issue #{number}: '{base}' has not moved since its checks were red there"));
+        return Ok(None);
     }
-
-    /// The record's agent is told of it.
-    pub(super) fn tell(&self, record: &mut Record) {
-        record.feedback.push(self.told.clone());
-        // What the change is compared with, once the agent has taken the base in.
-        if let Some(known) = record.claim.as_mut().and_then(|claim| claim.base_sha.as_mut()) {
-            known.clone_from(&self.sha);
-        }
-    }
+    let red = gates.unevaluated().filter(|check| check.base_exit.is_some());
+    let red = red.map(|check| format!("'{}'", check.name)).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "Red on the base that this branch began at, and so not this change's fault: {red}. The base branch '{base}' has \
+         moved on since. {}",
+        merge(&sha)
+    );
+    let (from, at) = (FeedbackSource::Conflict, session.clock.now());
+    Ok(Some(Feedback { from, text, at, extra: Extra::new() }))
 }

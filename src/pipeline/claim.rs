@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::catch_up::Moved;
+use super::catch_up;
 use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
@@ -104,11 +104,17 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
     let instance = session.in_flight(number)?.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
-    let moved = Moved::find(session, &session.in_flight(number)?)?;
+    // Its agent can go on without, and take the base in another time.
+    let told = catch_up::moved_on(session, &session.in_flight(number)?).unwrap_or_else(|error| {
+        session.complain(&error.context(format!("issue #{number} is queued without the end of its base")));
+        None
+    });
     let terms = claims::terms(&session.loaded, &session.environment)?;
     session.claims().retry(number, &terms, &mut |record| {
-        if let Some(moved) = &moved {
-            moved.tell(record);
+        record.feedback.extend(told.clone());
+        // What was tried before a person looked is over.
+        if let Some(gates) = &mut record.gates {
+            gates.tries = None;
         }
         Ok(())
     })

@@ -28,6 +28,7 @@ mod anew;
 mod branches;
 mod departure;
 mod due;
+mod mounts;
 pub mod rescues;
 mod strays;
 mod sweep;
@@ -125,7 +126,8 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
             session.note(&format!("would finish the cleanup of issue #{number}"));
             return Ok(());
         }
-        let (record, cleared) = without_workspace(session, record)?;
+        let Some((_lock, record)) = without_workspace(session, wish, record)? else { return Ok(()) };
+        let cleared = branches::delete_here(session, &record)?;
         return settle(session, &record, cleared, report);
     }
     let dir = Paths::of(session, record)?.dir;
@@ -141,12 +143,25 @@ fn one(session: &Session, wish: &Wish, record: &Record, report: &mut Report) -> 
     settle(session, &record, cleared, report)
 }
 
-/// What is left of one whose workspace went before.
-fn without_workspace(session: &Session, record: &Record) -> Result<(Record, Cleared)> {
-    let is_open = branches::is_open_again(session, record).unwrap_or_default();
-    let record = if is_open { session.in_flight(record.number)? } else { record.clone() };
-    let cleared = branches::delete_here(session, &record)?;
-    Ok((record, cleared))
+/// One whose workspace went before, as it is now, held so that nobody tries it again meanwhile; none where its branches
+/// are left. A completed one nobody tries again on its branch: it need not wait for whoever has its instance's name by now.
+fn without_workspace(
+    session: &Session,
+    wish: &Wish,
+    record: &Record,
+) -> Result<Option<(Option<lock::Guard>, Record)>> {
+    let (number, instance) = (record.number, record.instance());
+    let completed = record.status == Some(Status::Completed);
+    let lock = if completed { None } else { session.state.try_hold(instance)? };
+    if lock.is_none() && !completed {
+        let busy = format!("issue #{number}: {instance} is being worked on, and its branch is left for now");
+        session.answer(!wish.instances.is_empty(), &busy);
+        return Ok(None);
+    }
+    branches::is_open_again(session, record).unwrap_or_default();
+    let token = |record: &Record| record.claim.as_ref().map(|claim| claim.token.clone());
+    let now = session.state.get(number)?.filter(|now| token(now) == token(record));
+    Ok(now.filter(due::is_without_workspace).map(|now| (lock, now)))
 }
 
 /// Lets the workspace of an instance go that is held by this command.

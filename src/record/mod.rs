@@ -249,7 +249,7 @@ pub struct Claim {
     pub branch: String,
     /// The branch it starts from and goes back to.
     pub base: String,
-    /// The base commit, once the workspace exists.
+    /// The newest commit of the base that the branch has in it, once the workspace exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_sha: Option<String>,
     /// SHA-256 of the text that was approved: what the agent gets is this text and no other.

@@ -6,7 +6,7 @@ use crate::House;
 use crate::support::lab::TOKEN;
 
 /// A pull request that is open; gives its number and its branch.
-fn delivered(house: &House) -> (u64, String) {
+pub(crate) fn delivered(house: &House) -> (u64, String) {
     house.shell("cq-fetch 1 | cq-claim | cq-spawn --wait | cq-gate | cq-pr").run().quietly();
     let branch = house.record(1)["claim"]["branch"].as_str().unwrap().to_owned();
     assert_eq!(house.lab.branches(), std::slice::from_ref(&branch));
@@ -17,7 +17,7 @@ fn set(house: &House, pull: u64, state: &str) {
     house.lab.call("PATCH", &format!("/repos/acme/widgets/pulls/{pull}"), &json!({"state": state}));
 }
 
-fn close(house: &House, pull: u64) {
+pub(crate) fn close(house: &House, pull: u64) {
     set(house, pull, "closed");
 }
 

@@ -14,6 +14,7 @@ mod support;
 
 mod branches;
 mod bytes;
+mod in_hand;
 mod killed;
 mod mess;
 mod races;

@@ -90,6 +90,69 @@ fn a_retry_on_the_same_red_base_says_so() {
     assert_eq!(house.record(1)["outcome"], "unevaluated");
 }
 
+/// It was told to take in the newer base, and did not: its pull request was said to be checked on what it does not have.
+#[test]
+fn an_agent_that_does_not_take_the_base_in_is_compared_with_the_one_it_has() {
+    let house = checked_by("test -e mended.txt");
+    house.work(1).good();
+    house.cq("gate").args(["1"]).run().ends(1, "red on the base as well");
+    let begun = house.record(1)["claim"]["base_sha"].clone();
+    let mended = house.push_by_hand("main", "mended.txt", "whole\n");
+    house.shell("cq-claim --retry 1 | cq-spawn --wait | cq-gate").run().ends(1, "red on the base as well");
+    let record = house.record(1);
+    assert_eq!((&record["claim"]["base_sha"], &record["gates"]["base"]), (&begun, &begun));
+    let pull = house.cq("pr").args(["--unchecked", "1"]).run().good().record()["pull_request"].clone();
+    let body = house.lab.call("GET", &format!("/repos/acme/widgets/pulls/{}", pull["number"]), &Value::Null);
+    let body = body["body"].as_str().unwrap();
+    let stat = " cq-lab/issue-1.md | 2 ++\n 1 file changed, 2 insertions(+)\n";
+    assert!(body.contains(stat), "it does not take '{mended}' back: {body}");
+}
+
+/// GitHub is away: the end of the base can be taken in another time.
+#[test]
+fn a_retry_goes_on_without_the_end_of_the_base() {
+    let house = checked_by("exit 1");
+    house.work(1).good();
+    house.cq("gate").args(["1"]).run().ends(1, "red on the base as well");
+    house.lab.break_with(&json!([{"path": "/acme/widgets.git", "status": 503, "times": 1000}]));
+    let ran = house.cq("claim").args(["--retry", "1"]).run();
+    let record = ran.ends(0, "issue #1 is queued without the end of its base: cannot fetch 'main'").record();
+    assert_eq!((&record["status"], record.get("feedback")), (&json!("queued"), None));
+}
+
+/// What a person mends stays, and can be checked as often as they like: red once, it was lost sight of.
+#[test]
+fn red_by_hand_keeps_the_change_for_whoever_mends_it() {
+    let house = checked_by("no-such-program");
+    house.configure(|config| config["workspace"]["cleanupAfterHours"] = json!(0));
+    house.work(1).good();
+    house.cq("gate").args(["1"]).run().ends(1, "checks could not be evaluated");
+    house.configure(|config| {
+        config["qualityGates"] = json!([shell("tests", "cat hint; ! ls cq-lab || test -e fixed")]);
+    });
+    let tree = house.workspace(1).join("widgets");
+    let commit = |file: &str| {
+        std::fs::write(tree.join(file), file).unwrap();
+        house.git_in(&tree, &["add", "."]);
+        house.git_in(&tree, &["commit", "--quiet", "-m", "By hand"]);
+    };
+    for file in ["hint", "hint.2"] {
+        commit(file);
+        let way = "whoever mends it by hand then runs 'cq-gate 1 | cq-pr'";
+        house.cq("gate").args(["1"]).run().ends(1, way);
+        let record = house.record(1);
+        assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("unevaluated")));
+        assert_eq!(record["feedback"].as_array().unwrap().len(), 1, "{file}: of the last verdict, once");
+    }
+    for all in [&[][..], &["--all"]] {
+        assert!(house.cq("cleanup").args(all).at(LATER).run().good().stdout.is_empty(), "its work stays");
+    }
+    house.cq("pr").args(["1"]).run().ends(77, "its checks failed");
+    commit("fixed");
+    let ready = house.shell("cq-gate 1 | cq-pr").run().quietly().record();
+    assert_eq!((&ready["status"], ready.get("feedback")), (&json!("pr-ready"), None));
+}
+
 /// An older cq left what is red on the base in testing, and asked again at each tick.
 #[test]
 fn what_an_older_cq_left_in_testing_is_settled_without_a_run() {
@@ -140,7 +203,7 @@ fn another_check_is_another_question() {
     assert!(ran.stderr.contains("cq-claim --retry 1 sends its agent back"), "{}", ran.stderr);
     // Nobody is sent anywhere unasked; whoever is, is told.
     let record = house.record(1);
-    assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("gate-failed")));
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("unevaluated")));
     assert_eq!(record["history"].as_array().unwrap().last().unwrap()["why"], "red: mended");
     let feedback = record["feedback"][0]["text"].as_str().unwrap();
     assert!(feedback.starts_with("The check 'mended' failed"), "{feedback}");

@@ -54,6 +54,12 @@ fn a_check_that_never_comes_to_an_end_is_tried_a_few_times() {
     let why = "the check: it was ended by signal 9; tried 2 times; its checks cannot judge the change";
     assert_eq!(record["history"].as_array().unwrap().last().unwrap()["why"], why);
     assert_eq!(offered(crate::LATER), [0; 0]);
+    // Whoever tries it again begins to count anew.
+    let queued = house.cq("claim").args(["--retry", "1"]).run().quietly().record();
+    assert_eq!((&queued["status"], queued["gates"].get("tries")), (&json!("queued"), None));
+    house.cq("spawn").args(["--wait", "1"]).run().quietly();
+    house.cq("gate").args(["1"]).run().ends(1, again);
+    house.cq("gate").args(["1"]).run().ends(1, way);
     house.configure(|config| config["qualityGates"] = json!([crate::shell("the check", "true")]));
     let ran = house.cq("gate").args(["1"]).run().quietly().record();
     assert_eq!((&ran["status"], ran["gates"].get("tries")), (&json!("failed"), None));

@@ -286,7 +286,16 @@ fn a_conflict_is_the_agents_to_resolve_with_the_base_at_hand() {
     assert_eq!(sent["history"].as_array().unwrap().last().unwrap()["why"], "it conflicts with its base");
     let text = sent["feedback"][0]["text"].as_str().unwrap();
     assert!(text.contains(&format!("git merge {theirs}")), "{text}");
-    assert_eq!(sent["claim"]["base_sha"], json!(theirs));
+    let begun = sent["claim"]["base_sha"].clone();
+    assert_ne!(begun, json!(theirs), "the branch does not have it yet");
+    // An agent that does not: what is compared, and said to be, is as before.
+    let script =
+        json!({"default": [{"write": {"path": "more.txt", "content": "more\n"}}, {"commit": "More"}]});
+    fs::write(house.place("script.json"), script.to_string()).unwrap();
+    house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").run().quietly();
+    assert_eq!(house.record(1)["claim"]["base_sha"], begun);
+    assert_eq!(house.record(1)["gates"]["base"], begun);
+    house.cq("pr").args(["--sync"]).run().quietly();
     // The agent can do what it is told to.
     let merge = format!(
         "git -c user.name=a -c user.email=a@b merge --quiet -X ours -m Merge {theirs} && git log -1 --format=%p"
@@ -295,9 +304,11 @@ fn a_conflict_is_the_agents_to_resolve_with_the_base_at_hand() {
     fs::write(house.place("script.json"), script.to_string()).unwrap();
     house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").run().quietly();
     let whole = house.lab.call("GET", &format!("/repos/acme/widgets/pulls/{PULL}"), &Value::Null);
-    assert_eq!((&whole["mergeable"], &whole["commits"]), (&json!(true), &json!(2)), "{whole:#}");
+    assert_eq!((&whole["mergeable"], &whole["commits"]), (&json!(true), &json!(3)), "{whole:#}");
     is_quiet(&house);
-    assert_eq!(house.record(1)["rounds"]["review"], 1);
+    let record = house.record(1);
+    assert_eq!((&record["claim"]["base_sha"], &record["gates"]["base"]), (&json!(theirs), &json!(theirs)));
+    assert_eq!(record["rounds"]["review"], 2);
 }
 
 /// What a pull request says was checked is what is there, and nobody's words are written over.
@@ -324,7 +335,16 @@ fn an_agent_whose_workspace_is_gone_starts_afresh_on_its_branch() {
     let house = opened();
     house.cq("cleanup").args(["claude-instance-1"]).run().good();
     review(&house, "mia", "CHANGES_REQUESTED", "From the start.", &[]);
+    let begun = house.git(&["rev-parse", "HEAD"]);
+    house.push_by_hand("main", "theirs.txt", "theirs");
+    // A fetch is good for seconds, which have not passed.
+    fs::remove_file(house.state_dir().join("repo.git/fetched")).unwrap();
     house.shell(ROUND).run().quietly();
+    assert_eq!(
+        house.record(1)["gates"]["base"],
+        json!(begun),
+        "what came to the base since is not its change"
+    );
     let told = prompt(&house, 2);
     assert!(
         told.contains("which an earlier attempt did not finish") && told.contains("From the start."),

@@ -1,9 +1,11 @@
 //! What a claim leaves once its pull request is merged or closed: the branch on GitHub, the ref that kept the issue for it,
 //! and the branch here that was kept for it meanwhile.
 
+use std::path::Path;
+
 use super::{Cleared, departure, rescues};
 use crate::error::{Kind, Result};
-use crate::git::{RefChange, branch_ref};
+use crate::git::{RefChange, Repository, branch_ref};
 use crate::github::pulls;
 use crate::pipeline::pull_request::OURS;
 use crate::pipeline::pull_request::reservation::Reservation;
@@ -37,6 +39,21 @@ pub(super) fn is_needed_again(session: &Session, record: &Record) -> Result<bool
     }))
 }
 
+/// Whether somebody else has the branch checked out, and is told that it stays; `but` is the administrative folder of the
+/// worktree that goes.
+pub(super) fn is_in_hand(
+    session: &Session,
+    repository: &Repository,
+    record: &Record,
+    but: Option<&Path>,
+) -> Result<bool> {
+    let branch = &record.claimed()?.branch;
+    let Some(checkout) = repository.user_of(branch, but) else { return Ok(false) };
+    let left = format!("'{branch}' is checked out in '{}', and is left there", checkout.display());
+    session.note(&format!("issue #{}: {left}; git branch -D removes it once it is not", record.number));
+    Ok(true)
+}
+
 /// Deletes the branch in the clone that stayed for an open pull request when its workspace went, once that is over. Commits
 /// that are nowhere else are rescued first.
 pub(super) fn delete_here(session: &Session, record: &Record) -> Result<Cleared> {
@@ -48,6 +65,9 @@ pub(super) fn delete_here(session: &Session, record: &Record) -> Result<Cleared>
     else {
         return Ok(Cleared::default());
     };
+    if is_in_hand(session, &repository, record, None)? {
+        return Ok(Cleared::default());
+    }
     let known = rescues::of_claim(session, record)?;
     let known = known.map(|name| repository.resolve(&name)).transpose()?.flatten();
     let known = known.map(|sha| private.parents(&sha)).transpose()?.unwrap_or_default();
@@ -69,6 +89,10 @@ pub(super) fn delete_here(session: &Session, record: &Record) -> Result<Cleared>
         };
         rescue::keep(session, &source, &repository, &private)?
     };
+    // A rescue takes its time.
+    if is_needed_again(session, record)? {
+        return Ok(Cleared { rescued, ..Cleared::default() });
+    }
     repository.delete_ref(&name, &head)?;
     session.detail(&format!("issue #{number}: '{}' is not needed any more", claim.branch));
     Ok(Cleared { rescued, branch: Some(claim.branch.clone()), ..Cleared::default() })

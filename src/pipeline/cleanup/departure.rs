@@ -3,7 +3,7 @@
 //! 1. A note in the state, `.cq/leaving/TOKEN.json`: what goes, of which record, which commit its branch ends in.
 //! 2. The workspace is renamed to `workspaces/.leaving/TOKEN`, and looked at again: it is the folder that was noted when
 //!    it was made, by device and inode, or it goes back. From here on the instance's name is free.
-//! 3. The branch is deleted; `refs/cq/leaving/TOKEN` keeps its commits meanwhile.
+//! 3. The branch is deleted, unless somebody else has it checked out; `refs/cq/leaving/TOKEN` keeps its commits meanwhile.
 //! 4. What is nowhere else is rescued, and the note says where.
 //! 5. It goes to the trash, the note is removed, the trash is emptied.
 //!
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::mounts::mounted_below;
 use super::{Cleared, branches};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -217,6 +218,12 @@ impl<'s> Departures<'s> {
         }
         if let Some(head) = note.head.as_ref().filter(|_| note.branch_goes)
             && !branches::is_needed_again(self.session, &note.record)?
+            && !branches::is_in_hand(
+                self.session,
+                &self.repository,
+                &note.record,
+                self.git_dir(note).as_deref(),
+            )?
             && self.repository.resolve(&format!("refs/heads/{}", claim.branch))?.as_ref() == Some(head)
         {
             self.repository.set_aside(&claim.branch, head, &format!("{REFS}{}", claim.token))?;
@@ -264,7 +271,9 @@ impl<'s> Departures<'s> {
             None => None,
         };
         let kept_by = format!("{REFS}{token}");
-        if let Some(head) = &note.head {
+        // None where the branch was left.
+        let set_aside = self.repository.resolve(&kept_by)?;
+        if let Some(head) = &set_aside {
             self.repository.delete_ref(&kept_by, head)?;
         }
         durable::remove(&self.path(&token))?;
@@ -273,8 +282,8 @@ impl<'s> Departures<'s> {
             Ok(freed) => (freed, None),
             Err(error) => (Freed::default(), Some(error)),
         };
-        let branch = note.head.as_ref().filter(|_| note.branch_goes);
-        let branch = branch.map(|_| note.record.claimed().map(|claim| claim.branch.clone())).transpose()?;
+        let branch =
+            set_aside.map(|_| note.record.claimed().map(|claim| claim.branch.clone())).transpose()?;
         Ok(Cleared { rescued: kept.rescued, branch, freed, unremoved })
     }
 
@@ -324,45 +333,9 @@ fn is_token(text: &str) -> bool {
         && !text.starts_with('-')
 }
 
-/// The first thing that is mounted in a folder, or on it.
-fn mounted_below(dir: &Path) -> Option<PathBuf> {
-    let dir = dir.canonicalize().ok()?;
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mounts.lines().filter_map(mount_point).find(|point| point.starts_with(&dir))
-}
-
-/// The fifth field of proc_pid_mountinfo(5): spaces and the like are octal there.
-fn mount_point(line: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let field = line.split(' ').nth(4)?.as_bytes();
-    let mut path = Vec::with_capacity(field.len());
-    let mut at = 0;
-    while at < field.len() {
-        let octal = field.get(at + 1..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| field[at] == b'\\') {
-            Some(byte) => {
-                path.push(byte);
-                at += 4;
-            }
-            None => {
-                path.push(field[at]);
-                at += 1;
-            }
-        }
-    }
-    Some(OsString::from_vec(path).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mount_point_is_read_as_it_is_called() {
-        let line = r"36 35 98:0 /mnt1 /a\040b/c\134d rw,noatime master:1 - ext3 /dev/root rw";
-        assert_eq!(mount_point(line), Some(PathBuf::from(r"/a b/c\d")));
-        assert_eq!(mount_point("36 35"), None);
-    }
 
     #[test]
     fn a_branch_stays_while_its_pull_request_may_need_it() {

@@ -44,7 +44,11 @@ pub(super) fn write_down(session: &Session, record: &Record, gates: Gates) -> Re
     let attempts = session.loaded.config.queue.retry_attempts;
     let mut follows = Next::Nothing;
     let written = claims::update(&session.state, record.claimed()?, record.number, |record| {
-        let gates = counted(gates, record.gates.take());
+        let known = record.gates.take();
+        if known.as_ref().is_some_and(|known| known.verdict == GateVerdict::Failed) {
+            take_back(record);
+        }
+        let gates = counted(gates, known);
         follows = next(record, &gates, attempts);
         if matches!(follows, Next::SendBack | Next::Note) {
             let (from, text) = (FeedbackSource::Gate, feedback(&gates));
@@ -56,10 +60,8 @@ pub(super) fn write_down(session: &Session, record: &Record, gates: Gates) -> Re
                 let why = red(&gates);
                 record.end_attempt(Outcome::GateFailed, &why, attempts, by, now, fastrand::f64())?;
             }
-            Next::Note => {
-                record.outcome = Some(Outcome::GateFailed);
-                record.remark(by, red(&gates), now);
-            }
+            // Its outcome stays: what a person is mending is kept until it is named, and can be checked again.
+            Next::Note => record.remark(by, red(&gates), now),
             Next::GiveUp => {
                 let why = unjudged(&gates);
                 record.end_attempt(Outcome::Unevaluated, &why, attempts, by, now, fastrand::f64())?;
@@ -72,6 +74,15 @@ pub(super) fn write_down(session: &Session, record: &Record, gates: Gates) -> Re
         return session.claims().renew(written.number, &written.claimed()?.token);
     }
     Ok(written)
+}
+
+/// Takes back what was noted of red checks for an agent whom nobody has sent back since: another verdict takes its place.
+fn take_back(record: &mut Record) {
+    if record.is_unevaluated()
+        && let Some(at) = record.feedback.iter().rposition(|known| known.from == FeedbackSource::Gate)
+    {
+        record.feedback.remove(at);
+    }
 }
 
 /// Counts the tries of one tree on one base; what is said of another is another matter.
@@ -153,6 +164,10 @@ pub(crate) fn way_on(record: &Record) -> Option<String> {
         GateVerdict::Passed if record.is_unevaluated() => {
             Some(format!("its checks have passed since: cq-pr {number} opens its pull request"))
         }
+        GateVerdict::Failed if record.is_unevaluated() => Some(format!(
+            "cq-claim --retry {number} sends its agent back, who is told; \
+             whoever mends it by hand then runs 'cq-gate {number} | cq-pr'"
+        )),
         GateVerdict::Failed
             if (record.status, record.outcome) == (Some(Status::Failed), Some(Outcome::GateFailed)) =>
         {
@@ -240,6 +255,7 @@ mod tests {
             ),
             (Status::Failed, said(GateVerdict::Unevaluated, None, None), Some("'cq-gate 7 | cq-pr'")),
             (Status::Failed, said(GateVerdict::Passed, Some(0), None), Some("cq-pr 7 opens")),
+            (Status::Failed, said(GateVerdict::Failed, Some(1), None), Some("then runs 'cq-gate 7 | cq-pr'")),
             (Status::Testing, said(GateVerdict::Passed, Some(0), None), None),
             (Status::Testing, said(GateVerdict::Failed, Some(1), None), None),
         ];

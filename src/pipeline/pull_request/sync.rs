@@ -269,7 +269,7 @@ fn queue(
     let now = session.clock.now();
     let attempt = record.claimed()?.attempt;
     record.rounds.get_or_insert_with(Rounds::default).begin(round, attempt);
-    record.feedback.extend(told.texts.into_iter().map(|(from, text)| Feedback {
+    record.feedback.extend(told.into_iter().map(|(from, text)| Feedback {
         from,
         text,
         at: now,
@@ -280,10 +280,6 @@ fn queue(
         claim.not_before = Some(now);
         let lease = i64::from(session.loaded.config.claims.lease_minutes);
         claim.lease_expires_at = now + chrono::TimeDelta::minutes(lease);
-        // What the change is compared with, once the agent has taken the base in.
-        if let (Some(base), Some(known)) = (told.base_sha, &mut claim.base_sha) {
-            *known = base;
-        }
     }
     record.transition(Status::Queued, session.command, why, now)
 }

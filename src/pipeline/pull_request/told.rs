@@ -17,14 +17,8 @@ use crate::visible::visible;
 /// Of so many red checks the logs are read.
 const LOGS: usize = 5;
 
-/// What an agent is told.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Who says it, and what.
-    pub texts: Vec<(FeedbackSource, String)>,
-    /// The end of the base, which the repository has by now, where it conflicts.
-    pub base_sha: Option<String>,
-}
+/// What an agent is told: who says it, and what.
+pub(super) type Told = Vec<(FeedbackSource, String)>;
 
 /// What is needed to tell.
 pub(super) struct Telling<'a> {
@@ -36,18 +30,17 @@ impl Telling<'_> {
     /// Everything of one round.
     pub(super) fn feedback(&self, record: &Record, now: &Progress, round: &Round<'_>) -> Result<Told> {
         let redactor = self.session.redactor();
-        let mut told = Told::default();
+        let mut told = Told::new();
         for remark in &round.remarks {
-            told.texts.push((FeedbackSource::Review, redactor.redact(&words(remark)).into_owned()));
+            told.push((FeedbackSource::Review, redactor.redact(&words(remark)).into_owned()));
         }
         for (at, check) in round.red.iter().enumerate() {
             let text = self.red(record, &now.pull_request.head_sha, check, at < LOGS)?;
-            told.texts.push((FeedbackSource::Ci, redactor.redact(&text).into_owned()));
+            told.push((FeedbackSource::Ci, redactor.redact(&text).into_owned()));
         }
         if round.conflict {
             let sha = self.fetch_base(record, &now.base_sha)?;
-            told.texts.push((FeedbackSource::Conflict, conflict(&now.base, &sha)));
-            told.base_sha = Some(sha);
+            told.push((FeedbackSource::Conflict, conflict(&now.base, &sha)));
         }
         Ok(told)
     }

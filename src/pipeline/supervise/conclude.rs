@@ -40,13 +40,13 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
         evidence.stopped = Some(Stopped::Tampered);
         evidence.detail = Some(found);
     }
-    let mut head = None;
+    let (mut head, mut base) = (None, None);
     let mut unreadable = None;
     // A repository that cannot be read is no evidence against the agent, but nothing can be pushed from it either.
     match gather(session, record, &agent, &evidence) {
-        Ok((sha, commits)) => {
-            head = Some(sha);
-            evidence.commits = commits;
+        Ok(found) => {
+            (head, base) = (Some(found.head), found.base);
+            evidence.commits = found.commits;
         }
         Err(error) => {
             session.complain(&error);
@@ -75,6 +75,9 @@ pub(crate) fn conclude(session: &Session, record: &Record, mut evidence: Evidenc
     let ended = claims::update(&session.state, record.claimed()?, record.number, |record| {
         if record.status != Some(Status::InProgress) {
             return Err(Error::new(Kind::Failed, format!("issue #{} has ended already", record.number)));
+        }
+        if let Some(claim) = record.claim.as_mut().filter(|_| base.is_some()) {
+            claim.base_sha.clone_from(&base);
         }
         if let Some(run) = &mut record.run {
             run.ended_at = Some(now);
@@ -151,13 +154,22 @@ fn is_lost(run: &Run, outcome: Outcome, last: Option<&Final>) -> bool {
     (run.resumed && nothing_said && !blameless) || matches!(refused, Some(400 | 413))
 }
 
-/// The end of the branch and how far it is ahead, once leftovers are committed where the profile says so.
-fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence) -> Result<(String, u64)> {
+/// What the repository says of a run.
+struct Gathered {
+    /// The end of the branch.
+    head: String,
+    /// How far it has the base in it.
+    base: Option<String>,
+    /// How far it is ahead of that.
+    commits: u64,
+}
+
+/// The end of the branch, of its base and how far it is ahead, once leftovers are committed where the profile says so.
+fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence) -> Result<Gathered> {
     let (repository, private) = session.git()?;
     confine::collect(session, record, &repository, &private)?;
     let mut head = workspace::head_of(&repository, record)?;
     let claim = record.claimed()?;
-    let base = claim.base_sha.clone().unwrap_or_else(|| head.clone());
     let paths = Paths::of(session, record)?;
     // Only of an agent that says it is done; after any other end the next attempt finds its files as they were.
     let done =
@@ -181,6 +193,10 @@ fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence
             head = sha;
         }
     }
-    let commits = private.commits_ahead(&base, &head)?;
-    Ok((head, commits))
+    let base = match &claim.base_sha {
+        Some(known) => Some(private.base_within(&claim.base, known, &head)?),
+        None => None,
+    };
+    let commits = private.commits_ahead(base.as_ref().unwrap_or(&head), &head)?;
+    Ok(Gathered { head, base, commits })
 }

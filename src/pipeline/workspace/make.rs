@@ -6,7 +6,7 @@ use super::{Paths, SET_UP, discard, included, quarantine_of_clone, spares};
 use crate::config::Isolation;
 use crate::error::Result;
 use crate::git::own_clone::Origin;
-use crate::git::{PrivateGit, Repository, Worktree};
+use crate::git::{PrivateGit, Repository, Worktree, branch_ref};
 use crate::pipeline::rescue::{self, GitPlace, Source};
 use crate::record::Record;
 use crate::session::Session;
@@ -62,6 +62,10 @@ pub(super) fn make(
         }
     };
     told.extend(included::copy(session, private, &base_sha, &worktree.path)?);
+    // A branch that was there has an older end of the base underneath: what has come to that since is not its change.
+    let head = repository.resolve(&branch_ref(&claim.branch))?.filter(|head| *head != base_sha);
+    let common = head.map(|head| private.common(&base_sha, &head)).transpose()?.flatten();
+    let base_sha = common.unwrap_or(base_sha);
     Ok(Made { base_sha, worktree, told })
 }
 

@@ -72,7 +72,7 @@ pub(super) fn policy(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
     let check = "policy";
     let found = session.git().and_then(|(repository, private)| {
         let base = &session.loaded.config.git.base;
-        let known = private.resolve(&format!("refs/cq/base/{base}"))?;
+        let known = private.fetched_base(base)?;
         let known = match known {
             Some(sha) => Some(sha),
             None => repository.resolve(&format!("refs/heads/{base}"))?,
