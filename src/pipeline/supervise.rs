@@ -5,11 +5,10 @@
 //! followed by one, when the time is up, when the claim is lost, when it is told to. Then it ends every process
 //! of the run that is left, and decides from the evidence what comes next.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::prepare;
 use super::workspace::{self, Ready};
@@ -22,7 +21,7 @@ use crate::config::SessionBy;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::limits::Group;
 use crate::output;
-use crate::process::{self, Program};
+use crate::process::{self, Program, Signals};
 use crate::record::{Liveness, Record, Run, Status};
 use crate::sandbox::Tier;
 use crate::session::Session;
@@ -138,8 +137,7 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
     allowance::ask(session, record, &agent)?;
     let ready = prepare::ask(session, record, lock, asked)?;
     let means = Means::find(session, record, &agent, &ready, &tier)?;
-    let told = Arc::new(AtomicUsize::new(0));
-    process::note_signals(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT], &told)?;
+    let signals = Signals::note(&[SIGTERM, SIGINT])?;
     workspace::guard::begin(session, record, &ready)?;
     // Making a workspace takes minutes now and then, and all of them may have been told to stop meanwhile.
     if let Err(refused) =
@@ -162,7 +160,7 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
         tell(session, &record)?;
     }
     let token = &record.claimed()?.token;
-    let set_up = setup::run(session, &record, &ready, &means, &mut follower, &mut group, &told);
+    let set_up = setup::run(session, &record, &ready, &means, &mut follower, &mut group, &signals);
     if let Some(evidence) = set_up.unwrap_or_else(|error| {
         session.complain(&error);
         Some(Evidence { exit: Some(127), ..Evidence::default() })
@@ -196,7 +194,7 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
         session.complain(&error);
     }
     limits::tell(session, &mut follower, &group);
-    watch(session, &record, &running, follower, Watched::new(group), &told)
+    watch(session, &record, &running, follower, Watched::new(group), &signals)
 }
 
 /// The record becomes in-progress, if it still is this claim's.
