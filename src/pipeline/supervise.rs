@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result, Tally};
 use crate::limits::Group;
 use crate::output;
 use crate::process::{self, Program, Signals};
-use crate::record::{Liveness, Record, Run, Status};
+use crate::record::{Liveness, Outcome, Record, Run, Status};
 use crate::sandbox::Tier;
 use crate::session::Session;
 use crate::state::{lock, owner};
@@ -131,13 +131,16 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 
 /// One attempt: workspace, agent, end.
 fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option<&str>) -> Result<Record> {
+    // First: who is told to end while the workspace is made has to know by whom.
+    let signals = Signals::note(&[SIGTERM, SIGINT])?;
     session.state.refuse_when_stopped()?;
     let agent = Agent::for_record(&session.loaded.config, record, asked)?;
     let tier = confine::choose(session)?;
     allowance::ask(session, record, &agent)?;
-    let ready = prepare::ask(session, record, lock, asked)?;
+    let Some(ready) = prepare::ask(session, record, lock, asked, || signals.told().is_some())? else {
+        return call_off(session, record, &signals);
+    };
     let means = Means::find(session, record, &agent, &ready, &tier)?;
-    let signals = Signals::note(&[SIGTERM, SIGINT])?;
     workspace::guard::begin(session, record, &ready)?;
     // Making a workspace takes minutes now and then, and all of them may have been told to stop meanwhile.
     if let Err(refused) =
@@ -145,6 +148,10 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
     {
         workspace::guard::close(session, record)?;
         return Err(refused);
+    }
+    if signals.told().is_some() {
+        workspace::guard::close(session, record)?;
+        return call_off(session, record, &signals);
     }
     let mut group = limits::make(session, record)?;
     let record = enter(session, record, &agent, &ready, &group, &tier).inspect_err(|_| {
@@ -195,6 +202,23 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
     }
     limits::tell(session, &mut follower, &group);
     watch(session, &record, &running, follower, Watched::new(group), &signals)
+}
+
+/// What follows where a signal came before the agent: a person's cancels the attempt, which does not count; after a
+/// shutdown the queue goes on from here.
+fn call_off(session: &Session, record: &Record, signals: &Signals) -> Result<Record> {
+    let number = record.number;
+    if !signals.interrupted() {
+        let message = format!("issue #{number}: interrupted before its agent was started");
+        return Err(Error::new(Kind::TryAgain, message).hint("it stays queued"));
+    }
+    let (by, now) = (session.command, session.clock.now());
+    let cancelled = claims::update(&session.state, record.claimed()?, number, |record| {
+        record.outcome = Some(Outcome::Cancelled);
+        record.transition(Status::Failed, by, "stopped by the operator before its agent was started", now)
+    })?;
+    allowance::give_back(session, &cancelled);
+    Ok(cancelled)
 }
 
 /// The record becomes in-progress, if it still is this claim's.

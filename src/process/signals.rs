@@ -61,7 +61,9 @@ mod tests {
         ];
         for (come, expected) in table {
             let signals = Signals::note(&[SIGINT, SIGTERM, SIGHUP]).unwrap();
-            come.iter().for_each(|signal| raise(*signal).unwrap());
+            for signal in come {
+                raise(*signal).unwrap();
+            }
             assert_eq!(signals.told().map(i32::from), expected, "{come:?}");
             assert_eq!(signals.interrupted(), expected == Some(SIGINT), "{come:?}");
         }
