@@ -19,11 +19,13 @@ use crate::environment::{self, Environment};
 use crate::error::{Error, Kind, OrFail, Result};
 
 mod ending;
+mod signals;
 mod table;
 mod tree;
 mod users;
 
-pub use ending::{Ended, end_all, note_signals, signal_all, signal_started, stop_all};
+pub use ending::{Ended, end_all, signal_all, signal_started, stop_all};
+pub use signals::Signals;
 pub use table::{Usage, started, usage};
 use tree::pid_of;
 pub use tree::{carrying, descendants, marked, marked_families, reap_zombies};

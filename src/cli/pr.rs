@@ -16,9 +16,10 @@ use crate::session::Session;
 /// Only a tree whose checks passed is pushed, only to the claim's own branch, and only if nobody else changed it.
 /// Before that, everything that would be published is looked at: protected paths, links, submodules, sizes, and every
 /// commit for secrets. What must not be pushed makes the issue failed (withheld), until a person decides. Interrupted at
-/// any moment and run again, it goes on from there: one pull request, one comment on the issue. Where the pull request is open
-/// already, assignees and reviewers who are missing are asked for once more. Another machine that has claimed the same
-/// issue is told lost-claim (77); for an issue that was closed meanwhile nothing is pushed (77).
+/// any moment and run again, it goes on from there: one pull request, one comment on the issue. Where that of an ISSUE is open
+/// already, assignees and reviewers who are missing are asked for once more; records from stdin pass as they are, so that
+/// nobody comes back whom people took off. Another machine that has claimed the same issue is told lost-claim (77); for an
+/// issue that was closed meanwhile nothing is pushed (77).
 ///
 /// With --sync it reads what became of open pull requests. Red CI, change requests and comments in reviews by people with
 /// write access, and a conflict with the base send the agent back: such records are queued and written to stdout, for
@@ -90,8 +91,12 @@ impl Arguments for Pr {
 
     fn run(&self, session: &Session) -> Result<Tally> {
         let numbers: Vec<u64> = self.issues.iter().map(|issue| issue.0).collect();
-        let wish =
-            Wish { dry_run: self.dry_run, unchecked: self.unchecked, allow_protected: self.allow_protected };
+        let wish = Wish {
+            dry_run: self.dry_run,
+            unchecked: self.unchecked,
+            allow_protected: self.allow_protected,
+            named: !numbers.is_empty(),
+        };
         if self.sync {
             pull_request::sync(session, &numbers, self.dry_run)
         } else if self.merge {

@@ -124,8 +124,9 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
 pub fn release(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
     let dir = Paths::of(session, &record)?.dir;
-    if record.status == Some(Status::Queued) && record.run.is_none() && dir.symlink_metadata().is_ok() {
-        // A spawn that failed made it; no agent has seen it.
+    let is_unused = matches!(record.status, Some(Status::Queued | Status::Failed)) && record.run.is_none();
+    if is_unused && dir.symlink_metadata().is_ok() {
+        // A spawn that failed, or was cancelled, made it; no agent has seen it.
         let _guard = session.state.hold(record.instance())?;
         workspace::discard_workspace(session, &record, &dir)?;
     }

@@ -4,7 +4,7 @@
 //! among it, is gone from memory when the agent starts. It holds the instance's lock together with the supervisor, so
 //! that nobody makes the same workspace while the one or the other is left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ use crate::state::lock;
 
 /// How long it may take: a base of many gigabytes comes over a slow line, and every step of it has a limit of its own.
 const AT_MOST: Duration = Duration::from_secs(6 * 3600);
+/// How often its supervisor looks whether that has been told to end.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What is told of a workspace.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,15 +70,17 @@ pub fn run(session: &Session, instance: &str, lock_of: Option<u32>, agent: Optio
     Ok(Tally::default())
 }
 
-/// Has it done by a child. The caller holds the instance by `lock`.
+/// Has it done by a child. The caller holds the instance by `lock`. None where it was `told` to end meanwhile: then nobody is
+/// left who makes a workspace, and the next one goes on with what there is.
 pub(super) fn ask(
     session: &Session,
     record: &Record,
     lock: &lock::Guard,
     agent: Option<&str>,
-) -> Result<Ready> {
+    told: impl Fn() -> bool,
+) -> Result<Option<Ready>> {
     let agent = agent.map(|name| ["--agent".to_owned(), name.to_owned()]);
-    let finished = Program::new(process::sibling("cq-prepare", &session.environment)?, session.folder())
+    let running = Program::new(process::sibling("cq-prepare", &session.environment)?, session.folder())
         .args(["--lock-of".to_owned(), std::process::id().to_string()])
         .args(["--format".to_owned(), "jsonl".to_owned()])
         .args(agent.into_iter().flatten())
@@ -84,7 +88,21 @@ pub(super) fn ask(
         .args([record.instance().to_owned()])
         .envs(session.environment.iter())
         .stdin_file(lock.share()?)
-        .run(AT_MOST)?;
+        .start()?;
+    let began = Instant::now();
+    let finished = loop {
+        if let Some(finished) = running.wait(LOOK)? {
+            break finished;
+        }
+        let late = began.elapsed() > AT_MOST;
+        if late || told() {
+            // With its git, which holds no lock of ours.
+            process::end_all(process::descendants, process::GRACE, || process::reap_zombies(running.pid()));
+            let why =
+                || Error::new(Kind::Unavailable, format!("{} is not made in six hours", record.instance()));
+            return if late { Err(why()) } else { Ok(None) };
+        }
+    };
     let said = String::from_utf8_lossy(&finished.stderr);
     if !finished.success() {
         return Err(children::complaint("cq-prepare", &said, finished.exit));
@@ -92,5 +110,5 @@ pub(super) fn ask(
     said.lines().for_each(output::say);
     let Prepared { worktree, base_sha, dot_env, resumes, told, .. } =
         serde_json::from_slice(&finished.stdout).or_fail(Kind::Internal, || "cannot read cq-prepare")?;
-    Ok(Ready { paths: Paths::of(session, record)?, worktree, base_sha, dot_env, resumes, told })
+    Ok(Some(Ready { paths: Paths::of(session, record)?, worktree, base_sha, dot_env, resumes, told }))
 }

@@ -38,6 +38,7 @@ pub(super) const OURS: &str = "claude/";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "an option each")]
 pub struct Wish {
     /// Only say it.
     pub dry_run: bool,
@@ -45,6 +46,8 @@ pub struct Wish {
     pub unchecked: bool,
     /// A person says that what the change touches, and its size, are all right.
     pub allow_protected: bool,
+    /// The issues were named by a person.
+    pub named: bool,
 }
 
 /// Opens pull requests for what comes in.
@@ -71,7 +74,7 @@ fn one(session: &Session, wish: Wish, wanted: &Record) -> Result<Option<Delivere
         Some(Status::Testing) => {}
         // A person looks at it once more, who may have mended it, or changed the rules.
         Some(Status::Failed) if record.is_kept_back() => {}
-        Some(Status::PrReady) if !wish.dry_run => {
+        Some(Status::PrReady) if wish.named && !wish.dry_run => {
             let refused = dressing::ask_again(session, &record)?;
             return Ok(Some((record, refused)));
         }

@@ -7,12 +7,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::children;
 use super::workspace::{Paths, private_file};
@@ -21,7 +20,7 @@ use crate::clock::stamp;
 use crate::error::{Error, Kind, OrFail, Result, Tally};
 use crate::limits::{self, admission};
 use crate::output;
-use crate::process::{self, Program, Running};
+use crate::process::{self, Program, Running, Signals};
 use crate::record::trust::content_sha256;
 use crate::record::{Record, Status};
 use crate::session::Session;
@@ -62,7 +61,6 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         }
         Ok(())
     })?;
-    let told = Arc::new(AtomicUsize::new(0));
     let (sender, receiver) = mpsc::channel();
     let pids: Vec<u32> = started.iter().filter_map(|supervisor| supervisor.running.pid()).collect();
     for supervisor in started {
@@ -73,21 +71,18 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         });
     }
     drop(sender);
-    if wish.wait {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        process::note_signals(&[SIGINT, SIGTERM, SIGHUP], &told)?;
-    }
+    let signals = if wish.wait { Signals::note(&[SIGINT, SIGTERM, SIGHUP])? } else { Signals::default() };
     let progress = wish.wait.then(|| output::progress(pids.len(), "agents at work")).flatten();
-    let mut forwarded = false;
+    let mut forwarded = None;
     loop {
-        let signal = told.load(Ordering::SeqCst);
-        if signal != 0 && !forwarded {
-            // The supervisors end their agents; their records come as usual. They need to know of a Ctrl-C, which is
-            // a person's wish.
-            forwarded = true;
-            session.note(&format!("ending {} agents", pids.len()));
-            let is_ctrl_c = i32::try_from(signal) == Ok(signal_hook::consts::SIGINT);
-            process::signal_all(&pids, if is_ctrl_c { Signal::INT } else { Signal::TERM });
+        // The supervisors end their agents; their records come as usual. They need to know of a Ctrl-C, which is a
+        // person's wish, even if it comes later.
+        let told = signals.told().map(|_| if signals.interrupted() { Signal::INT } else { Signal::TERM });
+        if let Some(signal) = told.filter(|_| told != forwarded) {
+            if forwarded.replace(signal).is_none() {
+                session.note(&format!("ending {} agents", pids.len()));
+            }
+            process::signal_all(&pids, signal);
         }
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(Ok(record)) => output.record(&record)?,
@@ -103,9 +98,9 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
         }
     }
     output.finish()?;
-    match u8::try_from(told.load(Ordering::SeqCst)) {
-        Ok(signal) if signal != 0 => Err(Error::new(Kind::Signal(signal), "interrupted")),
-        _ => Ok(tally),
+    match signals.told() {
+        Some(signal) => Err(Error::new(Kind::Signal(signal), "interrupted")),
+        None => Ok(tally),
     }
 }
 

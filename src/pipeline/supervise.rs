@@ -5,11 +5,10 @@
 //! followed by one, when the time is up, when the claim is lost, when it is told to. Then it ends every process
 //! of the run that is left, and decides from the evidence what comes next.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::prepare;
 use super::workspace::{self, Ready};
@@ -22,8 +21,8 @@ use crate::config::SessionBy;
 use crate::error::{Error, Kind, Result, Tally};
 use crate::limits::Group;
 use crate::output;
-use crate::process::{self, Program};
-use crate::record::{Liveness, Record, Run, Status};
+use crate::process::{self, Program, Signals};
+use crate::record::{Liveness, Outcome, Record, Run, Status};
 use crate::sandbox::Tier;
 use crate::session::Session;
 use crate::state::{lock, owner};
@@ -132,14 +131,16 @@ fn go_onward(session: &Session, number: u64) -> Result<()> {
 
 /// One attempt: workspace, agent, end.
 fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option<&str>) -> Result<Record> {
+    // First: who is told to end while the workspace is made has to know by whom.
+    let signals = Signals::note(&[SIGTERM, SIGINT])?;
     session.state.refuse_when_stopped()?;
     let agent = Agent::for_record(&session.loaded.config, record, asked)?;
     let tier = confine::choose(session)?;
     allowance::ask(session, record, &agent)?;
-    let ready = prepare::ask(session, record, lock, asked)?;
+    let Some(ready) = prepare::ask(session, record, lock, asked, || signals.told().is_some())? else {
+        return call_off(session, record, &signals);
+    };
     let means = Means::find(session, record, &agent, &ready, &tier)?;
-    let told = Arc::new(AtomicUsize::new(0));
-    process::note_signals(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT], &told)?;
     workspace::guard::begin(session, record, &ready)?;
     // Making a workspace takes minutes now and then, and all of them may have been told to stop meanwhile.
     if let Err(refused) =
@@ -147,6 +148,10 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
     {
         workspace::guard::close(session, record)?;
         return Err(refused);
+    }
+    if signals.told().is_some() {
+        workspace::guard::close(session, record)?;
+        return call_off(session, record, &signals);
     }
     let mut group = limits::make(session, record)?;
     let record = enter(session, record, &agent, &ready, &group, &tier).inspect_err(|_| {
@@ -162,7 +167,7 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
         tell(session, &record)?;
     }
     let token = &record.claimed()?.token;
-    let set_up = setup::run(session, &record, &ready, &means, &mut follower, &mut group, &told);
+    let set_up = setup::run(session, &record, &ready, &means, &mut follower, &mut group, &signals);
     if let Some(evidence) = set_up.unwrap_or_else(|error| {
         session.complain(&error);
         Some(Evidence { exit: Some(127), ..Evidence::default() })
@@ -196,7 +201,24 @@ fn attempt(session: &Session, record: &Record, lock: &lock::Guard, asked: Option
         session.complain(&error);
     }
     limits::tell(session, &mut follower, &group);
-    watch(session, &record, &running, follower, Watched::new(group), &told)
+    watch(session, &record, &running, follower, Watched::new(group), &signals)
+}
+
+/// What follows where a signal came before the agent: a person's cancels the attempt, which does not count; after a
+/// shutdown the queue goes on from here.
+fn call_off(session: &Session, record: &Record, signals: &Signals) -> Result<Record> {
+    let number = record.number;
+    if !signals.interrupted() {
+        let message = format!("issue #{number}: interrupted before its agent was started");
+        return Err(Error::new(Kind::TryAgain, message).hint("it stays queued"));
+    }
+    let (by, now) = (session.command, session.clock.now());
+    let cancelled = claims::update(&session.state, record.claimed()?, number, |record| {
+        record.outcome = Some(Outcome::Cancelled);
+        record.transition(Status::Failed, by, "stopped by the operator before its agent was started", now)
+    })?;
+    allowance::give_back(session, &cancelled);
+    Ok(cancelled)
 }
 
 /// The record becomes in-progress, if it still is this claim's.

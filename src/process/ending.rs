@@ -1,15 +1,12 @@
 //! Ending processes: asked first, then killed, whatever they do against it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use super::table::Entry;
 use super::tree::pid_of;
-use crate::error::{Kind, OrFail, Result};
 
 /// How long the kernel may take to clear away what was killed.
 const CLEARING: Duration = Duration::from_secs(5);
@@ -104,16 +101,6 @@ pub fn stop_all(find: impl Fn() -> Vec<u32>) {
 /// Whether a process is neither stopped nor ended.
 fn moves(pid: u32) -> bool {
     Entry::of(pid).is_some_and(|entry| !entry.stopped() && !entry.ended())
-}
-
-/// From now on these signals end nobody: `last` tells which one came last, 0 for none.
-pub fn note_signals(signals: &[i32], last: &Arc<AtomicUsize>) -> Result<()> {
-    for signal in signals {
-        let number = usize::try_from(*signal).unwrap_or_default();
-        signal_hook::flag::register_usize(*signal, Arc::clone(last), number)
-            .or_fail(Kind::Internal, || "cannot listen for signals")?;
-    }
-    Ok(())
 }
 
 /// Signals through a pidfd, so that a number that was given to another process meanwhile is not hit.

@@ -104,6 +104,14 @@ pub struct Check {
     pub extra: Extra,
 }
 
+impl Check {
+    /// Why it said what it said, and where to read more.
+    pub fn reason(&self) -> String {
+        let why = self.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
+        format!("{why}see '{}'", self.log)
+    }
+}
+
 /// A program that took part in checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {

@@ -97,9 +97,9 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
         Err(error) if error.kind == Kind::ClosedPipe => fleet.kill(),
         result => result?,
     }
-    let (last, exits) = (fleet.signals.last(), std::mem::take(&mut fleet.exits));
+    let (told, exits) = (fleet.signals.told(), std::mem::take(&mut fleet.exits));
     fleet.ticks.finish()?;
-    match last {
+    match told {
         Some(signal) => {
             Err(Error::new(Kind::Signal(signal), "told to end; agents that run go on by themselves"))
         }

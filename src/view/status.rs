@@ -287,10 +287,8 @@ fn waits_for(question: &Question) -> String {
 
 /// The checks that said neither yes nor no, and where to read why.
 fn could_not_run(record: &Record) -> impl Iterator<Item = String> {
-    record.gates.iter().flat_map(Gates::unevaluated).map(|check| {
-        let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
-        format!("its check {} could not be evaluated: {why}see '{}'", check.name, check.log)
-    })
+    let checks = record.gates.iter().flat_map(Gates::unevaluated);
+    checks.map(|check| format!("its check {} could not be evaluated: {}", check.name, check.reason()))
 }
 
 fn not_in_flight(session: &Session, number: u64, told: &mut Vec<String>) -> Result<()> {

@@ -115,6 +115,28 @@ fn who_is_missing_is_asked_once_more_on_demand() {
     assert_eq!(writes(), known, "nobody is missing");
 }
 
+/// A record that was pr-ready already assigned whom a person had taken off, each time that it came through a pipe.
+#[test]
+fn whom_people_took_off_no_pipe_brings_back() {
+    let people = ["mia", "noah"].map(|login| json!({"login": login, "permission": "write"}));
+    let house = checked(&Plan { seed: json!({"users": people, "viewer": "cq-bot"}), ..Plan::default() });
+    house.configure(|config| config["pullRequest"] = json!({"reviewers": ["mia"], "assignees": ["noah"]}));
+    house.cq("pr").args(["1"]).run().quietly();
+    let repository = "/repos/acme/widgets";
+    let (mia, noah) = (json!({"reviewers": ["mia"]}), json!({"assignees": ["noah"]}));
+    house.lab.call("DELETE", &format!("{repository}/pulls/4/requested_reviewers"), &mia);
+    house.lab.call("DELETE", &format!("{repository}/issues/4/assignees"), &noah);
+    let assigned = || house.lab.pulls()[0]["assignees"].as_array().unwrap().len();
+    for line in ["cq-gate | cq-pr", "cq-pr"] {
+        let ran = house.shell(line).fed(house.record(1).to_string()).good();
+        assert_eq!(ran.record()["status"], "pr-ready", "{line}");
+        assert_eq!((asked(&house).0.len(), assigned()), (0, 0), "{line}");
+    }
+    // A person's word is another matter.
+    house.cq("pr").args(["1"]).run().quietly();
+    assert_eq!((asked(&house).0.len(), assigned()), (1, 1));
+}
+
 /// What an agent says of its work is published too.
 #[test]
 fn an_agents_words_are_cleared_of_secrets_in_any_dress() {

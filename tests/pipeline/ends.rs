@@ -277,7 +277,7 @@ fn what_was_denied_is_named() {
     assert!(why(&record).contains("it was denied Write, Bash"), "{}", why(&record));
 }
 
-fn spending(house: &House) -> Value {
+pub(crate) fn spending(house: &House) -> Value {
     let folder = house.state_dir().join("spending");
     let files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
     let mut days: Vec<_> = files.filter(|path| path.extension().is_some_and(|name| name == "json")).collect();

@@ -112,3 +112,19 @@ fn ctrl_c_cancels_what_runs_in_the_foreground() {
     let again = house.cq("claim").args(["--retry", "1"]).run().good().record();
     assert_eq!((&again["status"], &again["claim"]["attempt"]), (&json!("queued"), &json!(1)));
 }
+
+/// Of two signals within one look the last one counted: who pressed Ctrl-C and closed the terminal got the agent again.
+#[test]
+fn a_ctrl_c_is_not_forgotten_when_the_terminal_closes() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let house = House::with_steps(&json!([{"hang": true}]));
+    house.claim(1);
+    let mut spawn = house.cq("spawn").args(["--wait", "1"]).start();
+    until("the agent", || house.record(1)["run"]["pid"].is_u64().then_some(()));
+    for signal in [Signal::INT, Signal::HUP] {
+        kill_process(Pid::from_child(&spawn), signal).unwrap();
+    }
+    assert_eq!(spawn.wait().unwrap().code(), Some(130));
+    let record = house.record(1);
+    assert_eq!((&record["status"], &record["outcome"]), (&json!("failed"), &json!("cancelled")));
+}

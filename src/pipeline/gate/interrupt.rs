@@ -1,19 +1,19 @@
 //! SIGINT and SIGTERM while checks run: the checks are ended first. At any other time they end this command at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_default;
 
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::process;
+use crate::process::Signals;
 
 /// What was heard.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     idle: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
+    signals: Signals,
 }
 
 /// While it is there, signals wait for the end of the checks.
@@ -28,14 +28,13 @@ impl Drop for Busy {
 
 impl Interrupt {
     pub(super) fn listen() -> Result<Self> {
-        let this = Self { idle: Arc::new(AtomicBool::new(true)), signal: Arc::default() };
+        let idle = Arc::new(AtomicBool::new(true));
         let signals = [SIGINT, SIGTERM, SIGHUP];
         for signal in signals {
-            register_conditional_default(signal, Arc::clone(&this.idle))
+            register_conditional_default(signal, Arc::clone(&idle))
                 .or_fail(Kind::Internal, || "cannot listen for signals")?;
         }
-        process::note_signals(&signals, &this.signal)?;
-        Ok(this)
+        Ok(Self { idle, signals: Signals::note(&signals)? })
     }
 
     /// From now on signals are heard by who [asks](Self::told).
@@ -45,15 +44,12 @@ impl Interrupt {
     }
 
     pub(super) fn told(&self) -> bool {
-        self.signal.load(Ordering::SeqCst) != 0
+        self.signals.told().is_some()
     }
 
     /// The error of what was interrupted: by a signal, else by a stop.
     pub(super) fn error(&self, what: &str) -> Error {
-        let kind = match u8::try_from(self.signal.load(Ordering::SeqCst)) {
-            Ok(0) | Err(_) => Kind::TryAgain,
-            Ok(signal) => Kind::Signal(signal),
-        };
+        let kind = self.signals.told().map_or(Kind::TryAgain, Kind::Signal);
         Error::new(kind, format!("{what} was interrupted"))
     }
 }

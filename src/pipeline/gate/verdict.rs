@@ -131,10 +131,7 @@ pub(super) fn complaint(record: &Record, how: &str) -> Error {
     let checks = record.gates.iter().flat_map(|gates| &gates.checks);
     let told: Vec<String> = checks
         .filter(|check| matches!(check.verdict, GateVerdict::Failed | GateVerdict::Unevaluated))
-        .map(|check| {
-            let why = check.why.as_deref().map(|why| format!("{why}; ")).unwrap_or_default();
-            format!("{} ({why}see '{}')", check.name, check.log)
-        })
+        .map(|check| format!("{} ({})", check.name, check.reason()))
         .collect();
     let message = format!("issue #{}: checks {how}: {}", record.number, told.join(", "));
     let error = Error::new(Kind::Failed, message);

@@ -17,7 +17,8 @@ pub(super) struct Dressing<'a> {
 }
 
 /// Asks once more for assignees and reviewers who are missing on a pull request that is open: GitHub may have refused them, or
-/// the configuration did not name them. Nothing else is added, which people may have taken away. Gives the first refusal.
+/// the configuration did not name them. Only for a person who named the issue: who was taken off it looks just the same, and
+/// no pipe may undo that. Nothing else is added. Gives the first refusal.
 pub(super) fn ask_again(session: &Session, record: &Record) -> Result<Option<Error>> {
     let config = &session.loaded.config.pull_request;
     let nobody =

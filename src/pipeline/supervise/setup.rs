@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::follow::Follower;
@@ -19,7 +18,7 @@ use crate::clock;
 use crate::error::{Kind, OrFail, Result};
 use crate::limits::Group;
 use crate::pipeline::workspace::{Ready, SET_UP, private_file, tail};
-use crate::process;
+use crate::process::{self, Signals};
 use crate::record::{Record, Run};
 use crate::sanitize;
 use crate::session::Session;
@@ -45,7 +44,7 @@ pub(super) fn run(
     means: &Means,
     follower: &mut Follower,
     group: &mut Group,
-    told: &AtomicUsize,
+    signals: &Signals,
 ) -> Result<Option<Evidence>> {
     if !is_wanted(session, ready) {
         return Ok(None);
@@ -53,7 +52,7 @@ pub(super) fn run(
     for (number, command) in session.loaded.config.workspace.setup.iter().enumerate() {
         let log = ready.paths.raw_file(record, &format!("setup.{}.txt", number + 1));
         let started = Instant::now();
-        let end = one(session, record, ready, means, command, &log, group, told)?;
+        let end = one(session, record, ready, means, command, &log, group, signals)?;
         let seconds = started.elapsed().as_secs_f64();
         let name = command.join(" ");
         follower.tell(session, &format!("setup '{name}': {} ({seconds:.1} s)", end.told()))?;
@@ -108,7 +107,7 @@ fn one(
     command: &[String],
     log: &Path,
     group: &mut Group,
-    told: &AtomicUsize,
+    signals: &Signals,
 ) -> Result<End> {
     let Some((name, arguments)) = command.split_first() else { return Ok(End::Exit(0)) };
     let program = match process::find(name, &ready.worktree.path, &session.environment) {
@@ -132,16 +131,16 @@ fn one(
             break running;
         }
     };
-    let end = wait(session, record, &running, told)?;
+    let end = wait(session, record, &running, signals)?;
     // Whatever it left behind is not the agent's.
     let token = record.claimed()?.token.as_str();
     process::end_all(process::marked_families(seen::MARKER, token), process::GRACE, || {});
     Ok(end)
 }
 
-fn wait(session: &Session, record: &Record, running: &process::Running, told: &AtomicUsize) -> Result<End> {
+fn wait(session: &Session, record: &Record, running: &process::Running, signals: &Signals) -> Result<End> {
     let mut freeze = Freeze::default();
-    let end = wait_or_freeze(session, record, running, told, &mut freeze);
+    let end = wait_or_freeze(session, record, running, signals, &mut freeze);
     freeze.lift(record);
     end
 }
@@ -150,7 +149,7 @@ fn wait_or_freeze(
     session: &Session,
     record: &Record,
     running: &process::Running,
-    told: &AtomicUsize,
+    signals: &Signals,
     freeze: &mut Freeze,
 ) -> Result<End> {
     let mut time = Duration::from_secs_f64(session.loaded.config.workspace.setup_timeout_minutes * 60.0);
@@ -170,7 +169,7 @@ fn wait_or_freeze(
         if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
             return Ok(End::Told(Stopped::TimedOut));
         }
-        if let Some(told) = told_to_end(session, told) {
+        if let Some(told) = told_to_end(session, signals) {
             return Ok(End::Told(told));
         }
         if began.elapsed() >= time {

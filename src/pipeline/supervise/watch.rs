@@ -1,6 +1,5 @@
 //! While an agent runs: its output is followed, its claim renewed, and a reason to end it looked for.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::follow::Follower;
@@ -13,7 +12,7 @@ use crate::agent::budget;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::clock;
 use crate::error::{Kind, Result};
-use crate::process::{self, Running};
+use crate::process::{self, Running, Signals};
 use crate::record::{Record, Run};
 use crate::session::Session;
 use crate::state::stop;
@@ -30,7 +29,7 @@ pub(super) fn watch(
     running: &Running,
     mut follower: Follower,
     mut watched: Watched,
-    told: &AtomicUsize,
+    signals: &Signals,
 ) -> Result<Record> {
     let lease = lease(session);
     let number = record.number;
@@ -64,7 +63,7 @@ pub(super) fn watch(
         follower.put_off(frozen_for);
         // Who says more than can be read at a time is not waited for.
         tick = if heard(session, &mut deaf, follower.catch_up(session)) { TICK } else { Duration::ZERO };
-        stopped = stopped.or_else(|| reason_to_stop(session, &follower, deadline, told));
+        stopped = stopped.or_else(|| reason_to_stop(session, &follower, deadline, signals));
         pulse.heard(follower.heard_at());
         if freeze.is_on() || !frozen_for.is_zero() {
             pulse.put_off(frozen_for);
@@ -125,9 +124,9 @@ fn reason_to_stop(
     session: &Session,
     follower: &Follower,
     deadline: Option<Duration>,
-    told: &AtomicUsize,
+    signals: &Signals,
 ) -> Option<Stopped> {
-    if let Some(told) = told_to_end(session, told) {
+    if let Some(told) = told_to_end(session, signals) {
         return Some(told);
     }
     if deadline.is_some_and(|deadline| clock::since_boot() >= deadline) {
@@ -138,11 +137,11 @@ fn reason_to_stop(
 
 /// Whether somebody ends the run: a person by Ctrl-C or `cq-stop --abort`, or by another signal a shutdown, which has
 /// nothing against its going on later.
-pub(super) fn told_to_end(session: &Session, told: &AtomicUsize) -> Option<Stopped> {
+pub(super) fn told_to_end(session: &Session, signals: &Signals) -> Option<Stopped> {
     let aborts = || matches!(session.state.stop(), Ok(Some(stop)) if stop.mode == stop::Mode::Abort);
-    match i32::try_from(told.load(Ordering::SeqCst)) {
-        Ok(signal_hook::consts::SIGINT) => Some(Stopped::Cancelled),
-        Ok(0) => aborts().then_some(Stopped::Cancelled),
-        _ => Some(Stopped::Interrupted),
+    match signals.told() {
+        Some(_) if signals.interrupted() => Some(Stopped::Cancelled),
+        Some(_) => Some(Stopped::Interrupted),
+        None => aborts().then_some(Stopped::Cancelled),
     }
 }

@@ -1,9 +1,7 @@
-//! SIGTERM and SIGINT: which one came first, how often, and a pipe that wakes whoever waits.
+//! SIGTERM and SIGINT: which one counts, how often they came, and a pipe that wakes whoever waits.
 
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Kind, OrFail, Result};
 use crate::process;
@@ -11,7 +9,7 @@ use crate::process;
 /// Signals as they come.
 #[derive(Debug)]
 pub(super) struct Signals {
-    last: Arc<AtomicUsize>,
+    noted: process::Signals,
     wakes: UnixStream,
     count: usize,
 }
@@ -19,16 +17,15 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn listen() -> Result<Self> {
         let failed = || "cannot listen for signals";
-        let last = Arc::new(AtomicUsize::new(0));
         let (wakes, rings) = UnixStream::pair().or_fail(Kind::Internal, failed)?;
         wakes.set_nonblocking(true).or_fail(Kind::Internal, failed)?;
         let signals = [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT];
-        process::note_signals(&signals, &last)?;
+        let noted = process::Signals::note(&signals)?;
         for signal in signals {
             let rings = rings.try_clone().or_fail(Kind::Internal, failed)?;
             signal_hook::low_level::pipe::register(signal, rings).or_fail(Kind::Internal, failed)?;
         }
-        Ok(Self { last, wakes, count: 0 })
+        Ok(Self { noted, wakes, count: 0 })
     }
 
     /// Readable when a signal has come.
@@ -45,8 +42,8 @@ impl Signals {
         self.count
     }
 
-    /// The last one's number; none if none has come.
-    pub(super) fn last(&self) -> Option<u8> {
-        u8::try_from(self.last.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
+    /// The number of the one that [counts](process::Signals::told).
+    pub(super) fn told(&self) -> Option<u8> {
+        self.noted.told()
     }
 }
