@@ -63,7 +63,11 @@ impl Arguments for Claim {
                 let record = match (self.retry, self.dry_run) {
                     (_, true) => claim::would_change(session, number)?,
                     (true, false) => claim::retry(session, number)?,
-                    (false, false) => claim::release(session, number)?,
+                    (false, false) => {
+                        let record = claim::release(session, number)?;
+                        session.note(&format!("issue #{number} is released"));
+                        record
+                    }
                 };
                 output.record(&record)
             })?;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::catch_up::Moved;
+use super::cleanup::{is_left_alone, owns_workspace};
 use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
@@ -81,7 +82,8 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
                 output.record(&record)
             }
             Claimed::Held(by) => {
-                session.answer(wish.named, &format!("issue #{number} is held by {by}"));
+                let on = if wish.named { way_on(session, number) } else { String::new() };
+                session.answer(wish.named, &format!("issue #{number} is held by {by}{on}"));
                 Ok(())
             }
             Claimed::Waits(overlap) => {
@@ -114,7 +116,7 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
     })
 }
 
-/// Gives up a claim; what its workspace holds must be put away first.
+/// Gives up a claim; what its workspace holds must be put away first. Gives the record as it is without one.
 pub fn release(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
     let dir = Paths::of(session, &record)?.dir;
@@ -123,12 +125,16 @@ pub fn release(session: &Session, number: u64) -> Result<Record> {
         let _guard = session.state.hold(record.instance())?;
         workspace::discard_workspace(session, &record, &dir)?;
     }
-    if dir.symlink_metadata().is_ok() {
-        let message = format!("issue #{number} still has a workspace, {}", record.instance());
+    // The name may be another issue's by now, and the folder with it.
+    if dir.symlink_metadata().is_ok() && owns_workspace(&record, &session.state.in_flight(drop)?) {
+        let instance = record.instance();
+        let (ends, force) =
+            if is_left_alone(&record) { ("", "") } else { ("ends its work and ", "--force ") };
+        let message = format!("issue #{number} still has a workspace, {instance}");
         return Err(Error::new(Kind::Failed, message)
-            .hint(format!("cq-cleanup {} puts it away, rescue first", record.instance())));
+            .hint(format!("cq-cleanup {force}{instance} {ends}puts it away, rescue first")));
     }
-    session.claims().release(number)
+    session.claims().release(number).map(Record::unclaimed)
 }
 
 /// What `--dry-run` says of `--retry` and `--release`.
@@ -136,6 +142,15 @@ pub fn would_change(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
     session.note(&format!("would change issue #{number}, which is {}", record.standing()));
     Ok(record)
+}
+
+/// What a person can do about an issue that failed: nobody else goes on with it.
+fn way_on(session: &Session, number: u64) -> String {
+    let held = session.state.get(number).ok().flatten();
+    if held.is_none_or(|held| held.status != Some(Status::Failed)) {
+        return String::new();
+    }
+    format!(": cq-claim --retry {number} queues it again, cq-claim --release {number} gives it up")
 }
 
 /// Whether nobody on this machine vouches for an issue, so that GitHub has to be asked what it says now.

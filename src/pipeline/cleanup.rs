@@ -33,6 +33,7 @@ mod strays;
 mod sweep;
 
 pub(crate) use anew::make_way;
+pub(crate) use due::{is_left_alone, owns_workspace};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -265,7 +266,7 @@ pub(crate) fn clear(
 
 /// Without `--force` nothing is ended.
 fn refuse_active(wish: &Wish, record: &Record) -> Result<()> {
-    if wish.force || record.status.is_some_and(|status| status.is_final() || status == Status::PrReady) {
+    if wish.force || is_left_alone(record) {
         return Ok(());
     }
     let status = record.standing();

@@ -31,6 +31,7 @@ mod pressure;
 mod radar;
 mod recovery;
 mod refusals;
+mod releases;
 mod report;
 mod silence;
 mod stop;
