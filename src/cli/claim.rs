@@ -21,7 +21,7 @@ pub struct Claim {
     /// Claim at most so many now
     #[arg(long, value_name = "N")]
     max: Option<usize>,
-    /// Queue these failed issues again, with all their attempts. Where checks were red on the base as well, it is fetched,
+    /// Queue these failed issues again, with all their attempts; not one that is closed (77). Where checks were red on the base as well, it is fetched,
     /// and the agent told to merge what is new
     #[arg(long, requires = "issues", conflicts_with_all = ["max", "release"])]
     retry: bool,

@@ -11,6 +11,7 @@ use super::workspace::{self, Paths};
 use crate::agent::prompt;
 use crate::claims::{self, Claimed, Places, Terms};
 use crate::error::{Error, Kind, Result, Tally};
+use crate::github::issues;
 use crate::record::{Record, Source, Status, Trust, Verdict};
 use crate::session::Session;
 use crate::state::{State, Summary};
@@ -104,7 +105,9 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
 /// Queues a failed issue again. Where its checks were red on the base as well, its agent takes the newer base in.
 pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
-    let instance = session.in_flight(number)?.instance().to_owned();
+    let record = session.in_flight(number)?;
+    refuse_closed(session, &record)?;
+    let instance = record.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
     let moved = Moved::find(session, &session.in_flight(number)?)?;
     let terms = claims::terms(&session.loaded, &session.environment)?;
@@ -114,6 +117,24 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
         }
         Ok(())
     })
+}
+
+/// An issue that somebody has closed wants no agent. Where GitHub does not say so, the operator's word counts.
+fn refuse_closed(session: &Session, record: &Record) -> Result<()> {
+    if record.status != Some(Status::Failed) {
+        return Ok(());
+    }
+    let number = record.number;
+    match session.github().and_then(|client| issues::is_closed(&client, &record.repo, number)) {
+        Ok(false) => {}
+        Ok(true) => {
+            let message = format!("issue #{number} is not eligible: the issue is closed");
+            let hint = format!("open it again first; cq-claim --release {number} gives it up");
+            return Err(Error::new(Kind::NotPermitted, message).hint(hint));
+        }
+        Err(error) => session.note(&format!("whether issue #{number} is still open is not known: {error}")),
+    }
+    Ok(())
 }
 
 /// Gives up a claim; what its workspace holds must be put away first. Gives the record as it is without one.

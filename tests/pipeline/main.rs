@@ -12,6 +12,7 @@ mod acme_app;
 mod agents;
 mod app;
 mod claims;
+mod closed;
 mod delivery;
 mod disk;
 mod doctor;
