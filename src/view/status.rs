@@ -260,7 +260,7 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
         }
         Some(Status::Testing) => {
             told.extend(could_not_run(record));
-            told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned());
+            told.push(format!("nobody works on it: cq-gate {} | cq-pr goes on from here", record.number));
         }
         Some(Status::Failed) if record.open_question().is_some() => {
             told.extend(record.open_question().map(waits_for));
