@@ -63,7 +63,15 @@ fn a_tick_that_does_not_ask_offers_what_is_due() {
     let house = waiting();
     close(&house, 1);
     let away = house.cq("monitor").env("GITHUB_API_URL", "http://127.0.0.1:9").at(LATER).run();
-    assert_eq!(away.ends(69, "no answer").numbers(), [1, 2, 3]);
+    let away = away.ends(69, "no answer: io: Connection refused");
+    assert_eq!(away.numbers(), [1, 2, 3]);
+    // The cause was told twice, and put down to github.com.
+    assert!(away.stderr.matches("Connection refused").count() == away.stderr.matches("no answer").count());
+    assert!(
+        away.stderr.contains("hint: see whether the server at http://127.0.0.1:9 runs"),
+        "{}",
+        away.stderr
+    );
     house.configure(|config| config["github"]["mirror"] = json!(false));
     house.lab.call("DELETE", "/_lab/requests", &serde_json::Value::Null);
     assert_eq!(house.cq("monitor").at(LATER).run().quietly().numbers(), [1, 2, 3]);
