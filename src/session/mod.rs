@@ -180,10 +180,10 @@ impl Session {
     /// configuration, the state beside it that is not there yet is only empty; another that was named is not.
     pub fn needs_setup(&self) -> Result<()> {
         let is_configured = Loaded::locate(self.options.config.as_deref(), &self.folder)?.is_some();
-        match self.names_another_state() {
-            false if is_configured => Ok(()),
-            _ => self.needs_state("nothing was set up there"),
+        if is_configured && !self.names_another_state() {
+            return Ok(());
         }
+        self.needs_state("nothing was set up there")
     }
 
     fn names_another_state(&self) -> bool {

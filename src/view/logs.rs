@@ -45,9 +45,12 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     }
     let mut tally = Tally::default();
     let there = logs(session, wish)?;
-    let has_log = |name: &&String| match wish.raw {
-        true => session.loaded.logs().join(name).is_dir(),
-        false => there.iter().any(|(instance, _)| instance == *name),
+    let has_log = |name: &&String| {
+        if wish.raw {
+            session.loaded.logs().join(name).is_dir()
+        } else {
+            there.iter().any(|(instance, _)| instance == *name)
+        }
     };
     for name in wish.instances.iter().filter(|name| !has_log(name)) {
         session.complain(&Error::new(Kind::Failed, format!("{name} has no log")));
