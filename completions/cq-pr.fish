@@ -10,7 +10,7 @@ csv\t'The table\'s columns, comma-separated, for spreadsheets'"
 complete -c cq-pr -l max-wait -d 'Wait at most so long for GitHub\'s limits, then end with 75 [default: github.maxWaitSeconds]' -r
 complete -c cq-pr -l sync -d 'Ask GitHub what became of open pull requests, and queue those whose agent has to go on'
 complete -c cq-pr -l merge -d 'Merge what people have approved and CI has passed, where merge.enabled says so'
-complete -c cq-pr -l revert -d 'Take the merged change of this one issue back, open the issue again, and queue it'
+complete -c cq-pr -l revert -d 'Open a pull request that takes the merged change of this one issue back, open the issue again, and queue it. Merge that pull request before an agent starts, which else begins at a base that still has the change'
 complete -c cq-pr -l unchecked -d 'Open it even where the checks of its tree have not passed, or could not judge it; the pull request says so'
 complete -c cq-pr -l allow-protected -d 'Push although the change touches protected paths, or is larger than the guards let through: your word as a person, noted in the record and told in the pull request. Secrets are never let through by it'
 complete -c cq-pr -l dry-run -d 'Say what would be done, and change nothing'

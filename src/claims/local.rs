@@ -115,17 +115,8 @@ impl Claims for Local {
         }
         let instance = Self::free_instance(&locked, terms)?;
         // What an earlier life of the record carried is not this claim's.
-        let mut record = Record {
-            status: None,
-            revert: None,
-            cleaned: None,
-            spent_usd: None,
-            feedback: Vec::new(),
-            history: Vec::new(),
-            reasons: Vec::new(),
-            claim: Some(self.new_claim(wish.number, Some(content_sha256(&wish.issue)), instance, terms)),
-            ..wish.without_work()
-        };
+        let claim = self.new_claim(wish.number, Some(content_sha256(&wish.issue)), instance, terms);
+        let mut record = Record { claim: Some(claim), reasons: Vec::new(), ..wish.unclaimed() };
         record.transition(Status::Queued, self.state.command(), "claimed", self.state.clock().now())?;
         locked.put(&record, 0)?;
         locked.commit()?;
@@ -218,7 +209,14 @@ impl Claims for Local {
             return Err(Error::new(Kind::Failed, format!("issue #{number} is not claimed")));
         };
         let instance = record.instance().to_owned();
-        let _guard = self.state.hold(&instance)?;
+        // Of one whose workspace has gone the name may be another issue's, whose work is nothing to this one.
+        let has_moved_on = |other: &Record| {
+            other.number != number
+                && other.instance() == instance
+                && !other.status.is_some_and(Status::is_final)
+        };
+        let is_anothers = self.state.in_flight(drop)?.iter().any(has_moved_on);
+        let _guard = if is_anothers { None } else { Some(self.state.hold(&instance)?) };
         let released = self.state.change(number, |record| {
             let record = record.ok_or_else(|| lost(number))?;
             match record.status {

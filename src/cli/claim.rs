@@ -21,7 +21,7 @@ pub struct Claim {
     /// Claim at most so many now
     #[arg(long, value_name = "N")]
     max: Option<usize>,
-    /// Queue these failed issues again, with all their attempts. Where checks were red on the base as well, it is fetched,
+    /// Queue these failed issues again, with all their attempts; not one that is closed (77). Where checks were red on the base as well, it is fetched,
     /// and the agent told to merge what is new
     #[arg(long, requires = "issues", conflicts_with_all = ["max", "release"])]
     retry: bool,
@@ -63,7 +63,11 @@ impl Arguments for Claim {
                 let record = match (self.retry, self.dry_run) {
                     (_, true) => claim::would_change(session, number)?,
                     (true, false) => claim::retry(session, number)?,
-                    (false, false) => claim::release(session, number)?,
+                    (false, false) => {
+                        let record = claim::release(session, number)?;
+                        session.note(&format!("issue #{number} is released"));
+                        record
+                    }
                 };
                 output.record(&record)
             })?;

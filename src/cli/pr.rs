@@ -38,7 +38,8 @@ pub struct Pr {
     /// Merge what people have approved and CI has passed, where merge.enabled says so
     #[arg(long, group = "what")]
     merge: bool,
-    /// Take the merged change of this one issue back, open the issue again, and queue it
+    /// Open a pull request that takes the merged change of this one issue back, open the issue again, and queue it. Merge
+    /// that pull request before an agent starts, which else begins at a base that still has the change
     #[arg(long, group = "what", requires = "reason")]
     revert: bool,
     /// Why a change is taken back, for people and for the agent
@@ -75,8 +76,8 @@ pub(super) const PAGE: Page = Page {
         ),
         ("cq-pr --merge", "merge what is approved and green"),
         (
-            "cq-pr --revert 123 --reason 'breaks the login' --log ci.txt | cq-spawn",
-            "take the change back and let the agent try again",
+            "cq-pr --revert 123 --reason 'breaks the login' --log ci.txt",
+            "take the change back; once that is merged, cq-spawn 123 lets the agent try again",
         ),
     ],
     variables: &[UsedBy::GitHub],

@@ -12,7 +12,7 @@ use super::budget::{Demand, Effect, Resource};
 use super::cache::{Cache, Kept};
 use super::credential::{Credential, digest};
 use super::limiter::Limiter;
-use super::verdict::{LATER, Verdict, judge};
+use super::verdict::{LATER, Verdict, by_whose_server, judge};
 use super::wire::{Sent, Wire};
 use super::{Endpoints, budget, links, verdict};
 use crate::clock::{Clock, Timestamp};
@@ -232,6 +232,7 @@ impl Client {
     fn exchange(&self, request: &Request<'_>, repeat: &Repeat<'_>) -> Result<Option<Answer>> {
         let doing = if request.demand.effect == Effect::Read { "read" } else { "write" };
         self.tries(request, repeat)
+            .map_err(|error| by_whose_server(error, request.url))
             .map_err(|error| error.context(format!("cannot {doing} '{}'", shown(request.url))))
     }
 

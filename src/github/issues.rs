@@ -13,6 +13,11 @@ pub fn get(client: &Client, repo: &str, number: u64) -> Result<Record> {
     received(&item(client, repo, number)?, repo)
 }
 
+/// Whether somebody has closed an issue by now.
+pub fn is_closed(client: &Client, repo: &str, number: u64) -> Result<bool> {
+    Ok(get(client, repo, number)?.issue.state == "closed")
+}
+
 /// Opens a closed issue again; an open one stays as it is.
 pub fn reopen(client: &Client, repo: &str, number: u64) -> Result<()> {
     let url = client.address(&format!("repos/{repo}/issues/{number}"), &[])?;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta};
 use serde_json::Value;
 use ureq::http::HeaderMap;
+use url::Url;
 
 use super::budget::{Lesson, Quota};
 use super::wire::Reply;
@@ -12,6 +13,8 @@ use crate::sanitize;
 
 /// What to do about trouble.
 pub(super) const LATER: &str = "run it again later; see https://www.githubstatus.com";
+/// Where github.com says how it is.
+const STATUS_PAGE: &str = "githubstatus.com";
 /// No limit lasts longer, whatever a header says: GitHub's own windows are an hour.
 const LONGEST_SECONDS: i64 = 24 * 3600;
 /// No message of GitHub's is longer, in characters.
@@ -54,6 +57,17 @@ impl Verdict {
             }
         }
     }
+}
+
+/// The same error, of a request to this address: of anybody's server but its own GitHub's page knows nothing.
+pub(super) fn by_whose_server(error: Error, url: &Url) -> Error {
+    let host = url.host_str().unwrap_or_default();
+    let is_githubs = host == "github.com" || host.ends_with(".github.com") || host.ends_with(".ghe.com");
+    if is_githubs || !error.hint.as_ref().is_some_and(|hint| hint.contains(STATUS_PAGE)) {
+        return error;
+    }
+    let server = url.origin().ascii_serialization();
+    error.hint(format!("see whether the server at {server} runs, and whether GITHUB_API_URL means it"))
 }
 
 /// Judges an answer; with what the budget learns from it. `sent` and `now` are this machine's clock; moments in the answer are
@@ -303,6 +317,25 @@ mod tests {
             };
             let case = format!("{status} {headers:?} {body}");
             assert_eq!((name, error.map(|error| error.kind), learnt), (expected, kind, lesson), "{case}");
+        }
+    }
+
+    /// A refused connection to a server of one's own was put down to github.com.
+    #[test]
+    fn the_status_page_is_named_for_github_alone() {
+        let hint = |hint: &str, url: &str| {
+            let error = Error::new(Kind::Unavailable, "no answer").hint(hint);
+            by_whose_server(error, &Url::parse(url).unwrap()).hint.unwrap()
+        };
+        assert_eq!(hint(LATER, "https://api.github.com/x"), LATER);
+        assert_eq!(hint(LATER, "https://acme.ghe.com/x"), LATER);
+        assert_eq!(hint("another", "http://127.0.0.1:9/x"), "another");
+        for url in ["http://127.0.0.1:9/x", "https://notgithub.com/x"] {
+            let told = hint(LATER, url);
+            assert!(
+                told.starts_with(&format!("see whether the server at {} runs", &url[..url.len() - 2])),
+                "{told}"
+            );
         }
     }
 

@@ -55,10 +55,10 @@ impl Reply {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     /// Not sent, or not answered whole: it may help to try again.
-    #[error("{0}")]
+    #[error(transparent)]
     Network(#[from] ureq::Error),
     /// The body broke off.
-    #[error("the answer broke off: {0}")]
+    #[error("the answer broke off")]
     Body(#[from] std::io::Error),
     /// The answer is longer than any of GitHub's.
     #[error("the answer is longer than {} MiB", LONGEST_BODY >> 20)]

@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::catch_up;
+use super::cleanup::{is_left_alone, owns_workspace};
 use super::overlap::Grounds;
 use super::vet;
 use super::workspace::{self, Paths};
 use crate::agent::prompt;
 use crate::claims::{self, Claimed, Places, Terms};
 use crate::error::{Error, Kind, Result, Tally};
+use crate::github::issues;
 use crate::record::{Record, Source, Status, Trust, Verdict};
 use crate::session::Session;
 use crate::state::{State, Summary};
@@ -81,7 +83,8 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
                 output.record(&record)
             }
             Claimed::Held(by) => {
-                session.answer(wish.named, &format!("issue #{number} is held by {by}"));
+                let on = if wish.named { way_on(session, number) } else { String::new() };
+                session.answer(wish.named, &format!("issue #{number} is held by {by}{on}"));
                 Ok(())
             }
             Claimed::Waits(overlap) => {
@@ -102,7 +105,9 @@ pub fn run(session: &Session, wish: &Wish, records: impl Iterator<Item = Result<
 /// Queues a failed issue again. Where its checks were red on the base as well, its agent takes the newer base in.
 pub fn retry(session: &Session, number: u64) -> Result<Record> {
     session.state.refuse_when_stopped()?;
-    let instance = session.in_flight(number)?.instance().to_owned();
+    let record = session.in_flight(number)?;
+    refuse_closed(session, &record)?;
+    let instance = record.instance().to_owned();
     let _guard = session.state.hold(&instance)?;
     // Its agent can go on without, and take the base in another time.
     let told = catch_up::moved_on(session, &session.in_flight(number)?).unwrap_or_else(|error| {
@@ -120,7 +125,25 @@ pub fn retry(session: &Session, number: u64) -> Result<Record> {
     })
 }
 
-/// Gives up a claim; what its workspace holds must be put away first.
+/// An issue that somebody has closed wants no agent. Where GitHub does not say so, the operator's word counts.
+fn refuse_closed(session: &Session, record: &Record) -> Result<()> {
+    if record.status != Some(Status::Failed) {
+        return Ok(());
+    }
+    let number = record.number;
+    match session.github().and_then(|client| issues::is_closed(&client, &record.repo, number)) {
+        Ok(false) => {}
+        Ok(true) => {
+            let message = format!("issue #{number} is not eligible: the issue is closed");
+            let hint = format!("open it again first; cq-claim --release {number} gives it up");
+            return Err(Error::new(Kind::NotPermitted, message).hint(hint));
+        }
+        Err(error) => session.note(&format!("whether issue #{number} is still open is not known: {error}")),
+    }
+    Ok(())
+}
+
+/// Gives up a claim; what its workspace holds must be put away first. Gives the record as it is without one.
 pub fn release(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
     let dir = Paths::of(session, &record)?.dir;
@@ -130,12 +153,16 @@ pub fn release(session: &Session, number: u64) -> Result<Record> {
         let _guard = session.state.hold(record.instance())?;
         workspace::discard_workspace(session, &record, &dir)?;
     }
-    if dir.symlink_metadata().is_ok() {
-        let message = format!("issue #{number} still has a workspace, {}", record.instance());
+    // The name may be another issue's by now, and the folder with it.
+    if dir.symlink_metadata().is_ok() && owns_workspace(&record, &session.state.in_flight(drop)?) {
+        let instance = record.instance();
+        let (ends, force) =
+            if is_left_alone(&record) { ("", "") } else { ("ends its work and ", "--force ") };
+        let message = format!("issue #{number} still has a workspace, {instance}");
         return Err(Error::new(Kind::Failed, message)
-            .hint(format!("cq-cleanup {} puts it away, rescue first", record.instance())));
+            .hint(format!("cq-cleanup {force}{instance} {ends}puts it away, rescue first")));
     }
-    session.claims().release(number)
+    session.claims().release(number).map(Record::unclaimed)
 }
 
 /// What `--dry-run` says of `--retry` and `--release`.
@@ -143,6 +170,15 @@ pub fn would_change(session: &Session, number: u64) -> Result<Record> {
     let record = session.in_flight(number)?;
     session.note(&format!("would change issue #{number}, which is {}", record.standing()));
     Ok(record)
+}
+
+/// What a person can do about an issue that failed: nobody else goes on with it.
+fn way_on(session: &Session, number: u64) -> String {
+    let held = session.state.get(number).ok().flatten();
+    if held.is_none_or(|held| held.status != Some(Status::Failed)) {
+        return String::new();
+    }
+    format!(": cq-claim --retry {number} queues it again, cq-claim --release {number} gives it up")
 }
 
 /// Whether nobody on this machine vouches for an issue, so that GitHub has to be asked what it says now.

@@ -4,6 +4,7 @@
 //! `departure`; what becomes of the branch on GitHub in `branches`; rescues are listed, brought back and removed in
 //! `rescues`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ mod strays;
 mod sweep;
 
 pub(crate) use anew::make_way;
+pub(crate) use due::{is_left_alone, owns_workspace};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -71,6 +73,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a cleanup writes, and has done so far.
 struct Report {
     output: Output,
+    /// Instances whose workspaces have gone.
+    settled: BTreeSet<String>,
     rows: usize,
     freed: Freed,
     /// Whether something besides workspaces is removed, and said so.
@@ -86,7 +90,13 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
             return Err(Error::new(Kind::Usage, message).hint("cq-status shows the instances"));
         }
     }
-    let mut report = Report { output: session.rows(COLUMNS), rows: 0, freed: Freed::default(), swept: false };
+    let mut report = Report {
+        output: session.rows(COLUMNS),
+        settled: BTreeSet::new(),
+        rows: 0,
+        freed: Freed::default(),
+        swept: false,
+    };
     let begun = if wish.dry_run { Vec::new() } else { Departures::left(session)? };
     let mut tally =
         session.for_each(begun.into_iter().map(Ok), |token| go_on(session, &token, &mut report))?;
@@ -98,12 +108,16 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     });
     let done = session.for_each(due.map(Ok), |record| one(session, wish, record, &mut report))?;
     tally.add(&done);
+    let strays = strays::find(session, wish, &records)?;
     for instance in &wish.instances {
-        if !records.iter().any(|record| record.instance() == instance) {
-            session.note(&format!("no issue in flight has {instance}"));
+        let is_known = report.settled.contains(instance) || strays.contains(instance);
+        if !is_known && !records.iter().any(|record| record.instance() == instance) {
+            let message = format!("no issue in flight has {instance}");
+            session.complain(&Error::new(Kind::Failed, message).hint("cq-status shows the instances"));
+            tally.note(Kind::Failed);
         }
     }
-    for instance in strays::find(session, wish, &records)? {
+    for instance in strays {
         let message = format!("{instance} has no record; its folder is left alone");
         session.complain(&Error::new(Kind::Failed, message).hint("look into it, and remove it by hand"));
         tally.note(Kind::Failed);
@@ -202,6 +216,7 @@ fn go_on(session: &Session, token: &str, report: &mut Report) -> Result<()> {
 fn settle(session: &Session, record: &Record, cleared: Cleared, report: &mut Report) -> Result<()> {
     let (number, instance) = (record.number, record.instance().to_owned());
     log(session, record, &cleared)?;
+    report.settled.insert(instance.clone());
     // What could not be removed is in the trash: `sweep` tries it again, and says what is in the way.
     let Cleared { rescued, branch, freed, unremoved: _ } = cleared;
     let (remote_branch, failed) = match branches::delete(session, record) {
@@ -280,7 +295,7 @@ pub(crate) fn clear(
 
 /// Without `--force` nothing is ended.
 fn refuse_active(wish: &Wish, record: &Record) -> Result<()> {
-    if wish.force || record.status.is_some_and(|status| status.is_final() || status == Status::PrReady) {
+    if wish.force || is_left_alone(record) {
         return Ok(());
     }
     let status = record.standing();

@@ -52,6 +52,21 @@ impl Record {
         self.status.map_or("unclaimed", Status::name)
     }
 
+    /// The same issue as one that nobody has claimed.
+    #[must_use]
+    pub fn unclaimed(self) -> Self {
+        Self {
+            claim: None,
+            status: None,
+            revert: None,
+            cleaned: None,
+            spent_usd: None,
+            feedback: Vec::new(),
+            history: Vec::new(),
+            ..self.without_work()
+        }
+    }
+
     /// Changes the status and writes the history; refuses what the table does not have.
     pub fn transition(&mut self, to: Status, by: &str, why: impl Into<String>, at: Timestamp) -> Result<()> {
         if !may_follow(self.status, to) {

@@ -15,8 +15,17 @@ use crate::github::{Access, Client, Endpoints, permissions, sources};
 impl Session {
     /// A client.
     pub fn github(&self) -> Result<Client> {
+        let seconds = self.loaded.config.github.max_wait_seconds;
+        self.client(self.options.max_wait.unwrap_or(Duration::from_secs(seconds.into())))
+    }
+
+    /// A client that waits for no limit, for whoever can do without an answer.
+    pub fn github_at_once(&self) -> Result<Client> {
+        self.client(Duration::ZERO)
+    }
+
+    fn client(&self, patience: Duration) -> Result<Client> {
         let github = &self.loaded.config.github;
-        let patience = self.options.max_wait.unwrap_or(Duration::from_secs(github.max_wait_seconds.into()));
         Client::new(Access {
             endpoints: self.endpoints()?,
             version: github.api_version.clone(),

@@ -177,10 +177,17 @@ impl Session {
     }
 
     /// Refuses a folder where nothing was ever set up: an empty answer there would pass for a good one. With a
-    /// configuration, a state that is not there yet is only empty.
+    /// configuration, the state beside it that is not there yet is only empty; another that was named is not.
     pub fn needs_setup(&self) -> Result<()> {
         let is_configured = Loaded::locate(self.options.config.as_deref(), &self.folder)?.is_some();
-        if is_configured { Ok(()) } else { self.needs_state("nothing was set up here") }
+        if is_configured && !self.names_another_state() {
+            return Ok(());
+        }
+        self.needs_state("nothing was set up there")
+    }
+
+    fn names_another_state(&self) -> bool {
+        self.options.state_dir.is_some() && self.state.dir() != self.loaded.root.join(STATE_DIR_NAME)
     }
 
     /// Refuses to go on without a state directory; `so` is what follows for the person.
@@ -189,9 +196,11 @@ impl Session {
             return Ok(());
         }
         let message = format!("there is no state directory '{}': {so}", self.state.dir().display());
-        Err(Error::new(Kind::Config, message).hint(
-            "run it beside the orchestrator's configuration, or name --state-dir; cq-init sets a folder up",
-        ))
+        Err(Error::new(Kind::Config, message).hint(if self.names_another_state() {
+            "see what --state-dir or CQ_STATE_DIR names; the first claim makes a new one, and so does cq-init"
+        } else {
+            "run it beside the orchestrator's configuration, or name --state-dir; cq-init sets a folder up"
+        }))
     }
 
     /// Clears a text that is about to be published of secrets in any dress: an agent's own words may hold one.

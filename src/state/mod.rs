@@ -36,6 +36,9 @@ pub use past::Archived;
 pub(crate) use records::not_in_flight;
 pub use records::{Change, Locked};
 
+/// The folders that are there from the beginning.
+const FOLDERS: [&str; 5] = ["", "records", "archive", "instances", "cache"];
+
 /// A state directory that exists, or that will be made by the first change.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -75,7 +78,7 @@ impl State {
         if self.path("lock").exists() {
             return Ok(());
         }
-        for folder in ["", "records", "archive", "instances", "cache"] {
+        for folder in FOLDERS {
             make_private(&self.path(folder))?;
         }
         refuse_network(&self.dir)?;
@@ -88,8 +91,12 @@ impl State {
     pub fn cache(&self) -> Option<PathBuf> {
         let folder = self.path("cache");
         let usable = self.exists() && make_private(&folder).is_ok();
-        let writable = || rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok();
-        (usable && writable()).then_some(folder)
+        (usable && volume::refusal(&folder).is_none()).then_some(folder)
+    }
+
+    /// Why nothing can be changed here, or begun; none where it can.
+    pub fn refusal(&self) -> Option<Error> {
+        FOLDERS.iter().chain(&["lock"]).find_map(|name| volume::refusal(&self.path(name)))
     }
 
     /// Whether anything has ever been claimed here.

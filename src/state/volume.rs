@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::error::{Kind, OrFail, Result};
+use rustix::fs::Access;
+
+use crate::error::{Error, Kind, OrFail, Result};
 
 /// File systems on which `flock` may hang or not be seen by other machines (`f_type`, statfs(2)).
 const NETWORK: [(u64, &str); 7] = [
@@ -26,6 +28,15 @@ pub fn network(folder: &Path) -> Result<Option<&'static str>> {
         .or_fail(Kind::CannotWrite, || format!("cannot examine '{}'", folder.display()))?;
     let is = |magic: u64| i64::try_from(magic).is_ok_and(|magic| magic == about.f_type);
     Ok(NETWORK.into_iter().find(|(magic, _)| is(*magic)).map(|(_, name)| name))
+}
+
+/// Why a file or folder cannot be written, or made where it is missing; none where it can.
+pub fn refusal(path: &Path) -> Option<Error> {
+    let place = if path.exists() { path } else { existing(path) };
+    let wanted = if place.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+    let refused = rustix::fs::access(place, wanted).err()?;
+    let error = Error::because(Kind::CannotWrite, refused, format!("'{}' cannot be written", path.display()));
+    Some(error.hint("see whose it is, its modes, and whether its file system is mounted read-only"))
 }
 
 /// Bytes that this user may still write where a folder is, or will be.

@@ -78,20 +78,20 @@ type Tell<'a> = dyn FnMut(Finding) -> Result<()> + 'a;
 /// One part of what is looked at.
 type Part = fn(&Session, &Wish, &mut Tell<'_>) -> Result<()>;
 
-/// What is looked at, in this order. An error of a part is that nobody reads what it says.
-const PARTS: [Part; 12] = [
-    |session, _, tell| configuration(session, tell),
-    |session, _, tell| programs::git(session, tell),
-    |session, _, tell| programs::agents(session, tell),
-    |session, _, tell| programs::checks(session, tell),
-    |session, _, tell| grounds::templates(session, tell),
-    |session, _, tell| grounds::disk(session, tell),
-    |session, _, tell| limits::look(session, tell),
-    |session, _, tell| sandbox::look(session, tell),
-    |session, wish, tell| state::look(session, wish.repair, tell),
-    |session, wish, tell| workspaces::look(session, &wish.instances, tell),
-    |session, _, tell| grounds::policy(session, tell),
-    |session, _, tell| github::look(session, tell),
+/// What is looked at, in this order, and which check an error that a part does not expect is put down to.
+const PARTS: [(&str, Part); 12] = [
+    ("configuration", |session, _, tell| configuration(session, tell)),
+    ("git", |session, _, tell| programs::git(session, tell)),
+    ("agent", |session, _, tell| programs::agents(session, tell)),
+    ("checks", |session, _, tell| programs::checks(session, tell)),
+    ("templates", |session, _, tell| grounds::templates(session, tell)),
+    ("disk", |session, _, tell| grounds::disk(session, tell)),
+    ("limits", |session, _, tell| limits::look(session, tell)),
+    ("sandbox", |session, _, tell| sandbox::look(session, tell)),
+    ("state", |session, wish, tell| state::look(session, wish.repair, tell)),
+    ("workspace", |session, wish, tell| workspaces::look(session, &wish.instances, tell)),
+    ("policy", |session, _, tell| grounds::policy(session, tell)),
+    ("github", |session, _, tell| github::look(session, tell)),
 ];
 
 /// Of these, so many stand for themselves: the rest would only tell of the defaults, were the configuration unreadable.
@@ -122,7 +122,15 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     if wish.instances.is_empty() {
         let is_readable = Loaded::find(session.options.config.as_deref(), session.folder()).is_ok();
         let count = if is_readable { PARTS.len() } else { WITHOUT_CONFIGURATION };
-        PARTS.into_iter().take(count).try_for_each(|part| part(session, wish, &mut tell))?;
+        for (check, part) in PARTS.into_iter().take(count) {
+            match part(session, wish, &mut tell) {
+                // Nobody reads what it says.
+                Err(error) if error.kind == Kind::ClosedPipe => return Err(error),
+                // What one part cannot do keeps no other from being told.
+                Err(error) => tell(Finding::failed(check, &error))?,
+                Ok(()) => {}
+            }
+        }
     } else {
         workspaces::look(session, &wish.instances, &mut tell)?;
     }

@@ -72,8 +72,7 @@ impl Tick<'_> {
         };
         self.session.complain(&error);
         self.tally.note(error.kind);
-        // What is so for this issue need not be so for the next; a GitHub that is away is away for all.
-        matches!(error.kind, Kind::NotPermitted | Kind::Failed | Kind::Config)
+        is_of_one_issue(&error)
     }
 
     fn reconcile(&mut self, record: &Record, in_flight: bool) -> Result<()> {
@@ -119,6 +118,11 @@ impl Tick<'_> {
         }
         Ok(may)
     }
+}
+
+/// What is so for this issue need not be so for the next; a GitHub that is away is away for all.
+pub(super) fn is_of_one_issue(error: &Error) -> bool {
+    matches!(error.kind, Kind::NotPermitted | Kind::Failed | Kind::Config)
 }
 
 /// Before "issue #7".

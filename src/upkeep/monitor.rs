@@ -19,6 +19,7 @@ use crate::state::events::Event;
 use crate::state::owner;
 
 mod ahead;
+mod closed;
 mod leftovers;
 mod radar;
 mod supervisor;
@@ -111,6 +112,7 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         session.complain(&error);
         unreadable = true;
     })?;
+    let mut door = closed::Door::of(session, dry_run);
     let mut tally = session.for_each(records.into_iter().map(Ok), |record| {
         let since_boot = clock::since_boot();
         // A burial may have begun a rest.
@@ -118,6 +120,9 @@ pub fn run(session: &Session, dry_run: bool) -> Result<Tally> {
         let now = Now { wall: session.clock.now(), since_boot, boot: &boot, stopped, quiet };
         let held = supervisor::holds(session, &record)?;
         let needed = need(&record, held, now);
+        if matches!(needed, Need::Work | Need::Offer) && door.is_shut(&record)? {
+            return Ok(());
+        }
         if dry_run {
             return foretell(session, &record, needed, now, &mut output);
         }

@@ -43,12 +43,18 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
             return Err(error.hint("instances are called claude-instance-1, claude-instance-2, …"));
         }
     }
-    if !wish.raw {
-        let there = logs(session, wish)?;
-        let has_log = |name: &&String| there.iter().any(|(instance, _)| instance == *name);
-        for name in wish.instances.iter().filter(|name| !has_log(name)) {
-            session.note(&format!("{name} has no log"));
+    let mut tally = Tally::default();
+    let there = logs(session, wish)?;
+    let has_log = |name: &&String| {
+        if wish.raw {
+            session.loaded.logs().join(name).is_dir()
+        } else {
+            there.iter().any(|(instance, _)| instance == *name)
         }
+    };
+    for name in wish.instances.iter().filter(|name| !has_log(name)) {
+        session.complain(&Error::new(Kind::Failed, format!("{name} has no log")));
+        tally.note(Kind::Failed);
     }
     let since = wish.since.as_deref().map(|text| moment(text, session.clock.now())).transpose()?;
     let shown = match (wish.raw, wish.follow) {
@@ -58,7 +64,7 @@ pub fn run(session: &Session, wish: &Wish) -> Result<Tally> {
     };
     match shown {
         Err(error) if error.kind != Kind::ClosedPipe => Err(error),
-        _ => Ok(Tally::default()),
+        _ => Ok(tally),
     }
 }
 

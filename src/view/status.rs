@@ -8,6 +8,7 @@ use crate::clock::{Timestamp, span, stamp};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::limits;
 use crate::output::{self, Format};
+use crate::pipeline::cleanup::owns_workspace;
 use crate::pipeline::{gate, overlap, vet};
 use crate::record::{Gates, Liveness, Outcome, Question, Record, Status};
 use crate::sanitize;
@@ -63,6 +64,10 @@ fn show(session: &Session, only: &[String]) -> Result<Tally> {
             // Only a table has room for what is not in the record.
             let orphaned = is_running(record) && !session.state.is_held(record.instance()).unwrap_or(true);
             let mut row = row(record, now);
+            if let Some(first) = row.first_mut().filter(|_| !owns_workspace(record, &records)) {
+                // Its workspace has gone, and the name may be another issue's.
+                "-".clone_into(first);
+            }
             let frozen = record.run.as_ref().is_some_and(|run| run.liveness == Some(Liveness::Frozen));
             if let Some(last) = row.last_mut().filter(|_| orphaned) {
                 "its supervisor is gone: cq-monitor decides what follows".clone_into(last);
@@ -255,7 +260,7 @@ fn in_flight(session: &Session, record: &Record, now: Timestamp, told: &mut Vec<
         }
         Some(Status::Testing) => {
             told.extend(could_not_run(record));
-            told.push("nobody works on it: cq-gate and cq-pr go on from here".to_owned());
+            told.push(format!("nobody works on it: cq-gate {} | cq-pr goes on from here", record.number));
         }
         Some(Status::Failed) if record.open_question().is_some() => {
             told.extend(record.open_question().map(waits_for));

@@ -49,6 +49,14 @@ fn a_later_rescue_of_an_attempt_replaces_no_earlier_one() {
             house.cq("cleanup").args(["--restore", which, "--to", to.to_str().unwrap()]).run().quietly();
         assert_eq!(back.record()["worktree"], to.to_str().unwrap());
         assert_eq!(fs::read_to_string(to.join("work.txt")).unwrap(), expected);
+        // How the README gets the work into a branch, and the worktree away.
+        let branch = format!("keep-{}", which.replace('/', "-"));
+        house.git_in(&to, &["switch", "--quiet", "-c", &branch]);
+        house.git_in(&to, &["add", "--all"]);
+        house.git_in(&to, &["commit", "--quiet", "-m", "Keep it"]);
+        house.git(&["worktree", "remove", "--force", to.to_str().unwrap()]);
+        assert!(!to.exists());
+        assert_eq!(house.git(&["show", &format!("{branch}:work.txt")]), expected);
     }
 }
 

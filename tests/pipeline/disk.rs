@@ -142,3 +142,34 @@ fn a_disk_that_fills_while_an_agent_works_ends_no_run() {
         fs::read_to_string(house.clone().join("logs/claude-instance-1/supervise.log")).unwrap_or_default();
     assert_eq!(said.matches("No space left").count(), 1, "complained of once: {said}");
 }
+
+/// cq-doctor called such a state whole, or ended before it had said anything.
+#[test]
+fn what_cannot_be_written_is_found_with_all_the_rest() {
+    let house = House::usual();
+    let Some(disk) = Disk::mount(&house, "what_cannot_be_written_is_found_with_all_the_rest") else { return };
+    let (state, workspaces) = (disk.folder.join("cq"), disk.folder.join("workspaces"));
+    let cq = |name: &str, args: &[&str]| -> Run { house.cq(name).args(args).env("CQ_STATE_DIR", &state) };
+    fs::create_dir(&workspaces).unwrap();
+    house.configure(|config| config["workspace"]["baseDir"] = json!(workspaces.display().to_string()));
+    cq("claim", &["1"]).run().quietly();
+    cq("spawn", &["--wait", "1"]).run().quietly();
+    // Looking whether somebody works on an instance opens its lock.
+    let lock = state.join("instances/claude-instance-1.lock");
+    assert!(lock.exists());
+    let remount = ["-o", "remount,ro", disk.folder.to_str().unwrap()];
+    house.program("mount").args(remount).run().good();
+    let ran = cq("doctor", &[]).run().ends(1, "");
+    let found = ran.records();
+    let verdict = |check: &str| {
+        let one = found.iter().find(|found| found["check"] == check);
+        one.map(|found| (found["verdict"].clone(), found["what"].as_str().unwrap().to_owned()))
+    };
+    for check in ["state.writable", "workspaces.writable"] {
+        let (verdict, what) = verdict(check).unwrap_or_else(|| panic!("no {check}: {ran:#?}"));
+        assert_eq!(verdict, "error");
+        assert!(what.contains("cannot be written: Read-only file system"), "{what}");
+    }
+    assert!(verdict("state").is_none(), "it is not whole: {ran:#?}");
+    assert!(verdict("workspace").is_some() && verdict("repository").is_some(), "the others: {ran:#?}");
+}

@@ -115,7 +115,7 @@ fn trouble_with_github_keeps_no_tick_from_its_work() {
     house.claim(1);
     house.claim(2);
     let path = "/repos/*/*/issues/1";
-    house.lab.break_with(&json!([{"method": "GET", "path": path, "status": 410, "body": {"message": "This issue was deleted"}}]));
+    house.lab.break_with(&json!([{"method": "GET", "path": path, "status": 410, "times": 2, "body": {"message": "This issue was deleted"}}]));
     let ran = house.cq("monitor").at("2199-01-01T00:00:00Z").run().ends(1, "This issue was deleted");
     assert_eq!(ran.numbers(), [1, 2]);
     assert_eq!(labels(&house, 2), ["P2", "claude-in-progress", "claude-ready"], "the others are shown");

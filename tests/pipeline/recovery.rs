@@ -196,7 +196,7 @@ fn a_claim_is_released_once_its_workspace_is_put_away() {
     let ran = house.cq("claim").args(["--release", "1"]).run().ends(1, "issue #1 still has a workspace");
     assert!(ran.stderr.contains("hint: cq-cleanup claude-instance-1 puts it away"), "{}", ran.stderr);
     house.cq("cleanup").args(["claude-instance-1"]).run().quietly();
-    house.cq("claim").args(["--release", "1"]).run().quietly();
+    house.cq("claim").args(["--release", "1"]).run().ends(0, "issue #1 is released");
     assert!(house.status(1).is_empty());
     house.claim(1);
 }

@@ -28,7 +28,7 @@ fn history() -> House {
     at("10:01:00", "cq-spawn --wait 1 2 3").good();
     at("10:03:00", "cq-gate 1 2").ends(1, "issue #2: checks failed");
     at("10:04:00", "cq-pr 1").quietly();
-    at("10:06:00", "cq-claim --release 4").quietly();
+    at("10:06:00", "cq-claim --release 4").ends(0, "issue #4 is released");
     at("10:10:00", "cq-spawn --wait 2").quietly();
     at("10:11:00", "cq-gate 2 | cq-pr").quietly();
     house.lab.merge(house.record(1)["pull_request"]["number"].as_u64().unwrap());

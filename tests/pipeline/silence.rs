@@ -42,9 +42,16 @@ fn a_folder_that_was_never_set_up_is_told() {
     }
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     // Where the state is, is enough; so is a configuration.
-    for line in ["cd ../elsewhere && cq-status --state-dir ../clone/.cq", "cq-status --state-dir ../none"] {
-        house.shell(line).run().quietly();
+    house.shell("cd ../elsewhere && cq-status --state-dir ../clone/.cq").run().quietly();
+    // But not where another state was named that is not there: the name is wrong.
+    for words in READERS.iter().chain([&explain]) {
+        let ran = cq(&house, words).env("CQ_STATE_DIR", "/nope").run();
+        let ran = ran.ends(78, &format!("cq-{}: there is no state directory '/nope': ", words[0]));
+        assert!(ran.stdout.is_empty() && ran.stderr.contains("\nhint: see what --state-dir"), "{ran:#?}");
     }
+    let own = house.state_dir().display().to_string();
+    fs::remove_dir_all(house.state_dir()).unwrap();
+    house.cq("status").args(["--state-dir", &own]).run().quietly();
 }
 
 /// cron mails every word.
@@ -66,12 +73,14 @@ fn where_nothing_is_in_flight_nothing_is_said() {
 fn a_number_that_is_not_there_is_told() {
     let house = House::usual();
     house.configure(|config| config["merge"] = json!({"enabled": true}));
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["pr", "--sync", "99"], 1, "cq-pr: issue #99 is not in flight\n"),
         (&["pr", "--merge", "99"], 1, "cq-pr: issue #99 is not in flight\n"),
         (&["cleanup", "--list-rescues", "99"], 1, "nothing was rescued of issue #99\n"),
         (&["cleanup", "--prune", "99/2"], 1, "nothing was rescued of issue #99, attempt 2\n"),
-        (&["logs", "claude-instance-9"], 0, "cq-logs: claude-instance-9 has no log\n"),
+        (&["logs", "claude-instance-9"], 1, "cq-logs: claude-instance-9 has no log\n"),
+        (&["logs", "--raw", "claude-instance-9"], 1, "cq-logs: claude-instance-9 has no log\n"),
+        (&["cleanup", "claude-instance-9"], 1, "cq-cleanup: no issue in flight has claude-instance-9\n"),
         (&["status", "--explain", "99"], 77, "cq-status: #99 of acme/widgets is not there, or not visible"),
         (&["claim", "99"], 77, "cq-claim: #99 of acme/widgets is not there, or not visible"),
         (&["fetch", "99"], 1, "cq-fetch: issue #99: #99 of acme/widgets is not there, or not visible"),

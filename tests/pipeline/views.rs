@@ -50,6 +50,8 @@ fn status_shows_what_is_in_flight() {
     house.claim(2);
     let ran = house.cq("status").run().quietly();
     assert_eq!(ran.numbers(), [2, 1], "in the order of the lifecycle");
+    let told = house.cq("status").args(["--explain", "1"]).run().quietly().stdout;
+    assert!(told.contains("nobody works on it: cq-gate 1 | cq-pr goes on from here"), "{told}");
     let table = house.cq("status").args(["--format", "table"]).run().good();
     let first = table.stdout.lines().next().unwrap();
     assert_eq!(first.split_whitespace().collect::<Vec<_>>()[..3], ["INSTANCE", "ISSUE", "STATUS"]);

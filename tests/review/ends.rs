@@ -60,7 +60,7 @@ fn the_pull_request_of_a_failed_round_counts_as_waiting() {
         } else {
             house.cq("cleanup").args(["claude-instance-1"]).run().good();
             assert_eq!(claim().ends(0, why).numbers(), [0; 0], "without a workspace it waits as well");
-            house.cq("claim").args(["--release", "1"]).run().quietly();
+            house.cq("claim").args(["--release", "1"]).run().good();
         }
         assert_eq!(claim().quietly().numbers(), [2], "{end}");
     }

@@ -83,10 +83,16 @@ fn is_taken_back(house: &House, record: &Value) {
 fn a_change_is_taken_back_and_the_agent_tries_again() {
     let house = merged();
     let old = house.record(1)["claim"]["branch"].clone();
-    let sent = revert(&house).at("2031-01-01T00:00:00Z").run().quietly().record();
+    // It said that the change was taken back, when only this was opened, and named it nowhere.
+    let ran = revert(&house).at("2031-01-01T00:00:00Z").run().ends(0, "cq-pr: issue #1: #5 (http");
+    assert!(ran.stderr.contains(") takes #4 back; merge it first"), "{}", ran.stderr);
+    let sent = ran.record();
     is_taken_back(&house, &sent);
+    let last = sent["history"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["why"], "#5 takes #4 back: It breaks the login.");
     assert_ne!(sent["claim"]["branch"], old, "the old branch is merged");
-    house.cq("pr").args(["--revert", "1", "--reason", "Again."]).run().ends(0, "was taken back already");
+    let again = house.cq("pr").args(["--revert", "1", "--reason", "Again."]).run();
+    again.ends(0, "its change is taken back already by #5");
     house.lab.merge(house.lab.pulls()[1]["number"].as_u64().unwrap());
     house.shell("cq-spawn --wait 1 | cq-gate | cq-pr").at("2031-01-01T00:00:00Z").run().good();
     let told = prompt(&house, 1);
@@ -125,7 +131,7 @@ fn a_revert_waits_for_whoever_is_in_the_old_workspace() {
     assert_eq!(house.status(1), "completed");
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
-    let sent = revert(&house).at("2031-01-01T00:00:00Z").run().quietly().record();
+    let sent = revert(&house).at("2031-01-01T00:00:00Z").run().good().record();
     is_taken_back(&house, &sent);
     assert!(house.workspace(1).symlink_metadata().is_err());
 }
@@ -137,7 +143,7 @@ fn an_archived_change_is_taken_back_by_cqs_own_hand() {
     house.cq("cleanup").args(["claude-instance-1"]).run().good();
     assert_eq!(house.status(1), "");
     rules(&house, &json!({"no_reverts": true}));
-    let sent = revert(&house).run().quietly().record();
+    let sent = revert(&house).run().good().record();
     is_taken_back(&house, &sent);
     assert_eq!(house.lab.pulls()[1]["head"]["ref"], "claude/revert-1-4");
     assert_eq!(sent["revert"]["branch"], "claude/revert-1-4");
@@ -208,6 +214,8 @@ fn what_cannot_be_taken_back_is_left_to_a_person() {
     house.cq("pr").args(["--revert", "1", "2", "--reason", "x"]).run().ends(2, "--revert wants one issue");
     house.lab.merge(PULL);
     house.cq("pr").args(["--sync"]).run().quietly();
+    let log = house.cq("pr").args(["--revert", "1", "--reason", "x", "--log", "nowhere.txt"]).run();
+    log.ends(2, "nowhere.txt': No such file or directory");
     let dry = house.cq("pr").args(["--revert", "1", "--reason", "x", "--dry-run"]).run();
     dry.ends(0, "would take #4 back, and queue issue #1 again");
     house.push_by_hand("main", "src/work.txt", "built upon it\n");

@@ -3,7 +3,7 @@
 use url::{Origin, Url};
 
 use super::super::budget::{Demand, Effect, Lesson, Resource};
-use super::super::verdict::{LATER, judge};
+use super::super::verdict::{LATER, by_whose_server, judge};
 use super::super::wire::Sent;
 use super::Client;
 use crate::clock::Clock;
@@ -13,7 +13,8 @@ impl Client {
     /// Reads the end of a text, at most `keep` bytes of it. GitHub's answer leads to a server that holds it, for a few
     /// minutes and without a token: that one is sent none. Trouble is not met a second time: there is a next look.
     pub fn text(&self, url: &Url, keep: usize) -> Result<String> {
-        let failed = |error: Error| error.context(format!("cannot read '{}'", super::shown(url)));
+        let failed =
+            |error| by_whose_server(error, url).context(format!("cannot read '{}'", super::shown(url)));
         self.limiter.enter(Demand { resource: Resource::Core, effect: Effect::Read }).map_err(failed)?;
         let token = self.credential.token()?;
         let servers: [Origin; 1] = [self.endpoints.api.origin()];

@@ -39,9 +39,14 @@ pub(super) fn is_being_reverted(record: &Record) -> bool {
     record.revert.as_ref().is_some_and(|revert| revert.step != RevertStep::Done)
 }
 
+/// Whether neither an agent nor its checks are at work on a record, or about to be: its workspace goes without `--force`.
+pub(crate) fn is_left_alone(record: &Record) -> bool {
+    record.status.is_some_and(|status| status.is_final() || status == Status::PrReady)
+}
+
 /// Whether an instance's workspace is this record's. A failed record keeps the name of its instance, but once its
 /// workspace is gone the name may be given to another issue: the living come first, then the latest.
-pub(super) fn owns_workspace(record: &Record, records: &[Record]) -> bool {
+pub(crate) fn owns_workspace(record: &Record, records: &[Record]) -> bool {
     let rank = |record: &Record| {
         let alive = !record.status.is_some_and(Status::is_final);
         let had_one = record.run.as_ref().is_some_and(|run| !run.workspace.is_empty());

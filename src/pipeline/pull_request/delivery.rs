@@ -86,10 +86,9 @@ impl Delivering<'_> {
 
     /// Whether somebody has closed the issue: there is nothing to be delivered. One that is not to be had is no reason.
     fn is_closed(&self, record: &Record) -> Result<bool> {
-        match issues::get(&self.client, &record.repo, record.number) {
-            Ok(now) => Ok(now.issue.state == "closed"),
+        match issues::is_closed(&self.client, &record.repo, record.number) {
             Err(error) if matches!(error.kind, Kind::Failed | Kind::NotPermitted) => Ok(false),
-            Err(error) => Err(error),
+            closed => closed,
         }
     }
 

@@ -56,14 +56,16 @@ pub fn revert(session: &Session, wish: &Wish) -> Result<Tally> {
     let undone = |revert: &Revert| record.pull_request.as_ref().is_none_or(|pull| pull.number == revert.of);
     let known = record.revert.clone().filter(undone);
     if known.as_ref().is_some_and(|revert| revert.step == RevertStep::Done) {
-        session.note(&format!("issue #{}: its change was taken back already", wish.number));
+        let by =
+            known.and_then(|revert| revert.number).map_or_else(String::new, |made| format!(" by #{made}"));
+        session.note(&format!("issue #{}: its change is taken back already{by}", wish.number));
         output.record(&record)?;
         output.finish()?;
         return Ok(Tally::default());
     }
-    let merged = merged(&record)?;
+    let of = merged(&record)?.number;
     if wish.dry_run {
-        session.note(&format!("would take #{} back, and queue issue #{} again", merged.number, wish.number));
+        session.note(&format!("would take #{of} back, and queue issue #{} again", wish.number));
         output.record(&record)?;
         output.finish()?;
         return Ok(Tally::default());
@@ -72,6 +74,14 @@ pub fn revert(session: &Session, wish: &Wish) -> Result<Tally> {
     let log = wish.log.as_deref().map(|log| end_of(session, log)).transpose()?;
     let reverting = Reverting { session, client: session.github()? };
     let record = reverting.run(&record, wish, log)?;
+    let made = record.revert.as_ref().and_then(|revert| Some((revert.number?, revert.url.as_deref()?)));
+    if let Some((number, url)) = made {
+        session.note(&format!(
+            "issue #{}: #{number} ({url}) takes #{of} back; merge it first: until then an agent begins at a base that \
+             still has the change",
+            wish.number
+        ));
+    }
     output.record(&record)?;
     output.finish()?;
     Ok(Tally::default())
@@ -109,7 +119,7 @@ fn end_of(session: &Session, log: &Path) -> Result<String> {
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
         file.take(LOG_BYTES).read_to_end(&mut bytes)
     });
-    read.or_fail(Kind::BadInput, || format!("cannot read '{}'", log.display()))?;
+    read.or_fail(Kind::Usage, || format!("cannot read the log '{}'", log.display()))?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
@@ -291,7 +301,11 @@ impl Reverting<'_> {
         // The base has what was merged: a fetch from before that is no place to begin at.
         let (_, private) = session.git()?;
         private.forget_fetch()?;
-        let why = format!("#{} was taken back: {}", revert.of, sanitize::line(&revert.reason));
+        let reason = sanitize::line(&revert.reason);
+        let why = match revert.number {
+            Some(number) => format!("#{number} takes #{} back: {reason}", revert.of),
+            None => format!("#{} is to be taken back: {reason}", revert.of),
+        };
         session.claims().anew(record.number, &terms, &why, &mut |record| {
             if record.claimed()?.token != token {
                 return Err(claims::lost(record.number));

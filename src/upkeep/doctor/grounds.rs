@@ -49,6 +49,9 @@ pub(super) fn disk(session: &Session, tell: &mut Tell<'_>) -> Result<()> {
         Ok(workspaces) => workspaces,
         Err(error) => return tell(Finding::failed(check, &error)),
     };
+    if let Some(error) = volume::refusal(&workspaces) {
+        tell(Finding::failed("workspaces.writable", &error))?;
+    }
     let wanted = session.loaded.config.limits.free_disk_megabytes;
     let room = match volume::free_bytes(&workspaces) {
         Ok(bytes) => bytes >> 20,

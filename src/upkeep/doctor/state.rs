@@ -8,7 +8,15 @@ use crate::session::Session;
 pub(super) fn look(session: &Session, repair: bool, tell: &mut Tell<'_>) -> Result<()> {
     let state = &session.state;
     let check = "state";
+    let refusal = state.refusal();
+    let mut whole = refusal.is_none();
+    if let Some(error) = refusal {
+        tell(Finding::failed("state.writable", &error))?;
+    }
     if !state.exists() {
+        if !whole {
+            return Ok(());
+        }
         let what = format!("'{}' is not there yet; the first claim makes it", state.dir().display());
         return tell(Finding::ok(check, what));
     }
@@ -16,7 +24,6 @@ pub(super) fn look(session: &Session, repair: bool, tell: &mut Tell<'_>) -> Resu
         Ok(flaws) => flaws,
         Err(error) => return tell(Finding::failed(check, &error)),
     };
-    let mut whole = true;
     for error in &flaws.unreadable {
         whole = false;
         tell(Finding::failed("state.records", error))?;
