@@ -1,34 +1,32 @@
 //! `cq-cleanup`: remove workspaces that are done. What is in them and nowhere else is rescued first.
 //!
-//! What is due is decided in `due`; how a workspace goes, so that nothing is lost wherever that is interrupted, is told in
+//! What is due is decided in `due`, who is in the way of it in `hold`; how a workspace goes, so that nothing is lost wherever that is interrupted, is told in
 //! `departure`; what becomes of the branch on GitHub in `branches`; rescues are listed, brought back and removed in
 //! `rescues`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use serde::Serialize;
 
 use self::departure::Departures;
+use self::hold::{hold, refuse_active, refuse_used};
 use super::rescue;
 use super::supervise::{conclude, end_processes};
 use super::workspace::Paths;
 use crate::agent::evidence::{Evidence, Stopped};
 use crate::error::{Error, Kind, Result, Tally};
 use crate::output::Output;
-use crate::process;
 use crate::record::{Outcome, Record, RemoteBranch, Status};
 use crate::session::Session;
 use crate::state::events::Event;
 use crate::state::removal::Freed;
-use crate::state::{Change, instances, lock, owner};
+use crate::state::{Change, instances, lock};
 
 mod anew;
 mod branches;
 mod departure;
 mod due;
+mod hold;
 mod mounts;
 pub mod rescues;
 mod strays;
@@ -67,8 +65,6 @@ struct Removed {
 }
 
 const COLUMNS: &[&str] = &["INSTANCE", "ISSUE", "RESCUED", "BRANCH", "FREED", "WORKSPACE"];
-/// How long a supervisor may take to end its agent: its own grace, and some.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a cleanup writes, and has done so far.
 struct Report {
@@ -291,53 +287,6 @@ pub(crate) fn clear(
             Ok(Cleared { rescued, ..Cleared::default() })
         }
     }
-}
-
-/// Without `--force` nothing is ended.
-fn refuse_active(wish: &Wish, record: &Record) -> Result<()> {
-    if wish.force || is_left_alone(record) {
-        return Ok(());
-    }
-    let status = record.standing();
-    let message = format!("{} works on issue #{}, which is {status}", record.instance(), record.number);
-    Err(Error::new(Kind::Failed, message).hint("--force ends it first"))
-}
-
-/// Somebody is in it: what they do there after it was rescued would be lost.
-fn refuse_used(dir: &Path) -> Result<()> {
-    let users = process::using(dir);
-    if users.is_empty() {
-        return Ok(());
-    }
-    let who: Vec<String> =
-        users.iter().map(|user| format!("{} (pid {}) {}", user.name, user.pid, user.how)).collect();
-    let message = format!("'{}' is not removed: {}", dir.display(), who.join(", "));
-    Err(Error::new(Kind::Failed, message)
-        .hint("end it, or let it go elsewhere; --force removes it all the same"))
-}
-
-/// The instance's lock. With `--force` whoever holds it is told to end, and made to if it does not.
-fn hold(session: &Session, wish: &Wish, instance: &str) -> Result<lock::Guard> {
-    let busy = match session.state.hold(instance) {
-        Err(error) if error.kind == Kind::TryAgain && wish.force => error,
-        result => return result,
-    };
-    for signal in [Signal::TERM, Signal::KILL] {
-        let Some(holder) = session.state.holder(instance) else { break };
-        // The holder's note may be old.
-        if !owner::signal(&holder.owner, signal) {
-            break;
-        }
-        session.note(&format!("ending {} (pid {})", holder.command, holder.owner.pid));
-        let asked = Instant::now();
-        while asked.elapsed() < PATIENCE {
-            if let Some(guard) = session.state.try_hold(instance)? {
-                return Ok(guard);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-    session.state.try_hold(instance)?.ok_or(busy)
 }
 
 /// What was forced to end is failed: its claim is spent until the operator says otherwise.
