@@ -1,8 +1,8 @@
 //! `cq-cleanup`: remove workspaces that are done. What is in them and nowhere else is rescued first.
 //!
-//! What is due is decided in `due`, who is in the way of it in `hold`; how a workspace goes, so that nothing is lost wherever that is interrupted, is told in
-//! `departure`; what becomes of the branch on GitHub in `branches`; rescues are listed, brought back and removed in
-//! `rescues`.
+//! What is due is decided in `due`, who is in the way of it in `hold`; how a workspace goes, so that nothing is lost wherever
+//! that is interrupted, is told in `departure`; what becomes of the branch on GitHub in `branches`; rescues are listed,
+//! brought back and removed in `rescues`.
 
 use std::collections::BTreeSet;
 
