@@ -109,15 +109,24 @@ fn man_page(page: &Page) -> Result<String> {
 /// is.
 fn as_page(text: &str) -> Roff {
     let mut roff = Roff::new();
+    let mut follows_heading = false;
     for block in text.split("\n\n").filter(|block| !block.trim().is_empty()) {
-        if block.starts_with(' ') {
-            roff.control("PP", []).control("nf", []);
+        let is_verbatim = block.starts_with(' ');
+        if let Some(heading) = block.strip_suffix(':').filter(|one| !is_verbatim && !one.contains('\n')) {
+            roff.control("SS", [heading]);
+            follows_heading = true;
+            continue;
+        }
+        // A heading begins a paragraph by itself.
+        if !std::mem::take(&mut follows_heading) {
+            roff.control("PP", []);
+        }
+        if is_verbatim {
+            roff.control("nf", []);
             block.lines().for_each(|line| _ = roff.text([roman(line)]));
             roff.control("fi", []);
-        } else if let Some(heading) = block.strip_suffix(':').filter(|heading| !heading.contains('\n')) {
-            roff.control("SS", [heading]);
         } else {
-            roff.control("PP", []).text([roman(block)]);
+            roff.text([roman(block)]);
         }
     }
     roff

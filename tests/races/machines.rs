@@ -41,6 +41,14 @@ fn change(house: &House, number: u64, change: impl FnOnce(&mut Value)) {
     std::fs::write(house.state_dir().join(format!("records/{number}.json")), record.to_string()).unwrap();
 }
 
+/// Agents of two machines that end in the same second have made the same commit: from now on the branch has another. Gives it.
+fn by_another_way(house: &House, branch: &str) -> String {
+    let tree = house.git(&["rev-parse", &format!("{branch}^{{tree}}")]);
+    let commit = house.git(&["commit-tree", &tree, "-p", "main", "-m", "Another way"]);
+    house.git(&["update-ref", &format!("refs/heads/{branch}"), &commit]);
+    commit
+}
+
 fn refs(house: &House) -> serde_json::Map<String, Value> {
     house.lab.repository()["refs"].as_object().unwrap().clone()
 }
@@ -129,11 +137,8 @@ fn a_machine_that_died_is_taken_over_under_the_same_name_as_well() {
     let machines = two(2);
     let [dead, alive] = machines.each_ref().map(|press| &press.house);
     both_ready(&machines, 2, [EARLY, EARLY]);
-    // Its work is another.
     let branch = dead.record(2)["claim"]["branch"].as_str().unwrap().to_owned();
-    let tree = dead.git(&["rev-parse", &format!("{branch}^{{tree}}")]);
-    let theirs = dead.git(&["commit-tree", &tree, "-p", "main", "-m", "Another way"]);
-    dead.git(&["update-ref", &format!("refs/heads/{branch}"), &theirs]);
+    let theirs = by_another_way(dead, &branch);
     dead.lab.break_with(&json!([{"path": "/repos/acme/widgets/pulls", "status": 500, "times": 1000}]));
     dead.cq("pr").args(["2"]).run().ends(69, "");
     dead.lab.mend();
@@ -199,7 +204,8 @@ fn what_was_merged_before_the_claim_keeps_nobody_from_another() {
     first.lab.call("PATCH", "/repos/acme/widgets/issues/2", &json!({"state": "open"}));
     let lost = second.cq("pr").args(["2"]).run().ends(77, "another machine's pull request #");
     assert!(lost.stderr.contains("for it was merged"), "{}", lost.stderr);
-    machines[1].ready_since(2, "20990101000000", "token-of-new");
+    let branch = machines[1].ready_since(2, "20990101000000", "token-of-new");
+    by_another_way(second, &branch);
     change(second, 2, |record| record["claim"]["claimed_at"] = json!("2099-01-01T00:00:00Z"));
     second.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
     let states: Vec<Value> = pulls_of(second, 2).iter().map(|pull| pull["state"].clone()).collect();
