@@ -149,7 +149,12 @@ pub fn update(
 
 /// `claude/issue-<number>-<UTC yyyymmddhhmmss>`, as the design document has it.
 pub fn branch_name(number: u64, at: Timestamp) -> String {
-    format!("claude/issue-{number}-{}", at.format("%Y%m%d%H%M%S"))
+    format!("{}{}", branches_of(number), at.format("%Y%m%d%H%M%S"))
+}
+
+/// How the names of an issue's branches begin, whoever claimed it.
+pub fn branches_of(number: u64) -> String {
+    format!("claude/issue-{number}-")
 }
 
 #[cfg(test)]

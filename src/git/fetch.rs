@@ -7,6 +7,7 @@ use super::{PrivateGit, REMOTE_DEADLINE, Remote, complaint};
 use crate::clock::Timestamp;
 use crate::config::CloneDepth;
 use crate::error::{Error, Kind, Result};
+use crate::process::Program;
 use crate::state::{durable, lock};
 
 /// A base that was fetched this recently is not fetched again.
@@ -17,6 +18,12 @@ const PROMISOR: &str = "cq";
 /// Where its end is kept.
 fn base_ref(branch: &str) -> String {
     format!("refs/cq/base/{branch}")
+}
+
+/// A fetch of what is asked for, and of nothing else.
+pub(super) fn fetch(program: Program) -> Program {
+    let only = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+    program.args(["fetch"]).args(only)
 }
 
 impl PrivateGit {
@@ -69,14 +76,7 @@ impl PrivateGit {
             options.push("--filter=blob:none".to_owned());
         }
         let spec = format!("+refs/heads/{branch}:{name}");
-        let fetch = self.program().args([
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-        ]);
-        let fetch = fetch.args(options).args(["--end-of-options", from, &spec]);
+        let fetch = fetch(self.program()).args(options).args(["--end-of-options", from, &spec]);
         let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
         if !done.success() {
             return Err(complaint(&format!("fetch '{branch}' from '{}'", remote.address), &done));
@@ -154,19 +154,8 @@ impl PrivateGit {
         if missing.is_empty() {
             return Ok(());
         }
-        let fetch = self.program().args([
-            "-c",
-            "fetch.negotiationAlgorithm=noop",
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--filter=blob:none",
-            "--stdin",
-            "--end-of-options",
-            from,
-        ]);
+        let fetch = fetch(self.program().args(["-c", "fetch.negotiationAlgorithm=noop"]));
+        let fetch = fetch.args(["--filter=blob:none", "--stdin", "--end-of-options", from]);
         let done = remote.authorize(fetch.stdin_bytes(missing))?.run(REMOTE_DEADLINE)?;
         if done.success() {
             Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fetch::fetch;
 use super::private::{Identity, commit};
 use super::{LOCAL_DEADLINE, PrivateGit, REMOTE_DEADLINE, Remote, complaint};
 use crate::clock::Timestamp;
@@ -116,16 +117,7 @@ impl PrivateGit {
         if is_here()? {
             return Ok(());
         }
-        let fetch = self.program().args([
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--end-of-options",
-            &remote.address,
-            name,
-        ]);
+        let fetch = fetch(self.program()).args(["--end-of-options", &remote.address, name]);
         let done = remote.authorize(fetch)?.run(REMOTE_DEADLINE)?;
         if done.success() && is_here()? {
             return Ok(());

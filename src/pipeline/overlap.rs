@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
-use crate::git::{PrivateGit, Repository};
+use crate::git::{PrivateGit, Repository, branch_ref};
 use crate::record::files::{self, Overlap};
 use crate::record::{Record, Status};
 use crate::session::Session;
@@ -60,7 +60,7 @@ impl Grounds {
         let mut changed = BTreeMap::new();
         for record in &self.in_work {
             let Some(claim) = &record.claim else { continue };
-            let head = self.repository.resolve(&format!("refs/heads/{}", claim.branch))?;
+            let head = self.repository.resolve(&branch_ref(&claim.branch))?;
             // Without a base nothing was begun, and where the head is the base there is no commit yet.
             if let (Some(head), Some(base)) = (head, &claim.base_sha)
                 && head != *base

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Timestamp;
 use crate::error::{Kind, OrFail, Result};
 use crate::git::keep::{Entry, unnamed_file};
-use crate::git::{PrivateGit, Repository};
+use crate::git::{PrivateGit, Repository, branch_ref};
 use crate::record::{Outcome, Record, Status};
 use crate::session::Session;
 use crate::state::durable;
@@ -329,7 +329,7 @@ impl Rescue<'_> {
 
     /// Whether an agent's own git directory has something that its branch has not.
     fn is_of_interest(&self, dir: &Path, part: &Path) -> Result<bool> {
-        let branch = format!("refs/heads/{}", self.source.record.claimed()?.branch);
+        let branch = branch_ref(&self.source.record.claimed()?.branch);
         let text = |path: &Path| -> Option<String> {
             let mut text = String::new();
             plain_file(path)?.take(LONGEST_HEAD).read_to_string(&mut text).ok()?;

@@ -11,7 +11,7 @@ use crate::agent::profile::Agent;
 use crate::agent::prompt;
 use crate::agent::templates::DOT_ENV;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::{Quarantine, Repository, Worktree, own_clone};
+use crate::git::{Quarantine, Repository, Worktree, branch_ref, own_clone};
 use crate::record::{Record, Status};
 use crate::session::Session;
 use crate::state::folder::Identity;
@@ -226,7 +226,7 @@ pub(crate) fn tail(log: &Path) -> Option<String> {
 /// The commit at the end of a record's branch.
 pub(crate) fn head_of(repository: &Repository, record: &Record) -> Result<String> {
     let branch = &record.claimed()?.branch;
-    repository.resolve(&format!("refs/heads/{branch}"))?.ok_or_else(|| {
+    repository.resolve(&branch_ref(branch))?.ok_or_else(|| {
         Error::new(Kind::Failed, format!("issue #{}: the branch '{branch}' is gone", record.number))
     })
 }

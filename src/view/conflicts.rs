@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::order::Graph;
 use crate::error::{Error, Kind, Result, Tally};
-use crate::git::{Merged, PrivateGit};
+use crate::git::{Merged, PrivateGit, branch_ref};
 use crate::output::Format;
 use crate::record::{Record, Status};
 use crate::sanitize;
@@ -197,7 +197,7 @@ pub fn live(session: &Session, records: &[Record]) -> Result<(Vec<Live>, Option<
     let mut found = Vec::new();
     for record in begun {
         let (Some(claim), Some(status)) = (&record.claim, record.status) else { continue };
-        let head = heads.get(&format!("refs/heads/{}", claim.branch));
+        let head = heads.get(&branch_ref(&claim.branch));
         if let Some(head) = head.filter(|head| claim.base_sha.as_ref() != Some(*head)) {
             let (branch, base, head) = (claim.branch.clone(), claim.base.clone(), head.clone());
             found.push(Live { issue: record.number, branch, base, head, status });

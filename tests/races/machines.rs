@@ -152,35 +152,12 @@ fn a_machine_that_died_is_taken_over_under_the_same_name_as_well() {
     assert_eq!(pulls_of(alive, 2).len(), 1);
 }
 
-/// A machine that slept between the push and the pull request, in one and the same command.
-#[test]
-fn a_machine_that_slept_half_way_looks_whether_it_was_taken_for_dead() {
-    let machines = two(2);
-    let [sleeper, awake] = machines.each_ref().map(|press| &press.house);
-    let branches = both_ready(&machines, 2, [EARLY, LATE]);
-    sleeper.lab.break_with(&json!([
-        {"method": "GET", "path": "/repos/acme/widgets/pulls", "pass": true, "delay_ms": 4000},
-    ]));
-    let cq = sleeper.cq("pr").args(["2"]).start_into(Stdio::null(), Stdio::piped());
-    until("the push", || (sleeper.record(2)["delivery"]["step"] == "open").then_some(()));
-    awake.cq("pr").args(["2"]).run().ends(75, "is opening a pull request for it");
-    awake.cq("pr").args(["2"]).at(LATER).run().ends(0, "takes over from");
-    let ended = cq.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.code() == Some(77) && told.contains("lost-claim: issue #2"), "{told}");
-    let pulls = pulls_of(awake, 2);
-    assert_eq!(pulls.len(), 1, "{told}");
-    assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
-}
-
-/// The request for the pull request was on its way all the time: it comes to nothing, because its branch is gone.
-#[test]
-fn a_request_that_was_slow_opens_no_second_pull_request() {
+/// The first machine is slow once it has pushed; the second waits a lease and goes ahead. One pull request, of the second.
+fn goes_ahead_of_one_that_is_slow(fault: &Value) {
     let machines = two(2);
     let [slow, quick] = machines.each_ref().map(|press| &press.house);
     let branches = both_ready(&machines, 2, [EARLY, LATE]);
-    let post = "/repos/acme/widgets/pulls$";
-    slow.lab.break_with(&json!([{"method": "POST", "path": post, "pass": true, "delay_ms": 4000}]));
+    slow.lab.break_with(&json!([fault]));
     let cq = slow.cq("pr").args(["2"]).start_into(Stdio::null(), Stdio::piped());
     until("the push", || (slow.record(2)["delivery"]["step"] == "open").then_some(()));
     quick.cq("pr").args(["2"]).run().ends(75, "is opening a pull request for it");
@@ -191,6 +168,20 @@ fn a_request_that_was_slow_opens_no_second_pull_request() {
     let pulls = pulls_of(quick, 2);
     assert_eq!(pulls.len(), 1, "{told}");
     assert_eq!(pulls[0]["head"]["ref"], branches[1].as_str());
+}
+
+/// A machine that slept between the push and the pull request, in one and the same command.
+#[test]
+fn a_machine_that_slept_half_way_looks_whether_it_was_taken_for_dead() {
+    let path = "/repos/acme/widgets/pulls";
+    goes_ahead_of_one_that_is_slow(&json!({"method": "GET", "path": path, "pass": true, "delay_ms": 4000}));
+}
+
+/// The request for the pull request was on its way all the time: it comes to nothing, because its branch is gone.
+#[test]
+fn a_request_that_was_slow_opens_no_second_pull_request() {
+    let path = "/repos/acme/widgets/pulls$";
+    goes_ahead_of_one_that_is_slow(&json!({"method": "POST", "path": path, "pass": true, "delay_ms": 4000}));
 }
 
 /// Merged, and the issue opened again: whoever claims it then works at something new.

@@ -19,7 +19,7 @@ use super::mounts::mounted_below;
 use super::{Cleared, branches};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::git::{PrivateGit, Repository, Worktree};
+use crate::git::{PrivateGit, Repository, Worktree, branch_ref};
 use crate::pipeline::rescue::{self, GitPlace, Source};
 use crate::pipeline::workspace::{self, Grounds, Paths, move_only};
 use crate::record::{Record, Status};
@@ -151,7 +151,7 @@ impl<'s> Departures<'s> {
         let Some(identity) = self.own_workspace(&paths.dir, &claim.instance, place.as_ref())? else {
             return Ok(None);
         };
-        let head = self.repository.resolve(&format!("refs/heads/{}", claim.branch))?;
+        let head = self.repository.resolve(&branch_ref(&claim.branch))?;
         let note = Note {
             record: record.clone(),
             attempt,
@@ -224,7 +224,7 @@ impl<'s> Departures<'s> {
                 &note.record,
                 self.git_dir(note).as_deref(),
             )?
-            && self.repository.resolve(&format!("refs/heads/{}", claim.branch))?.as_ref() == Some(head)
+            && self.repository.resolve(&branch_ref(&claim.branch))?.as_ref() == Some(head)
         {
             self.repository.set_aside(&claim.branch, head, &format!("{REFS}{}", claim.token))?;
         }

@@ -2,9 +2,9 @@
 //! harmless to repeat, so that a command that was killed, or never got its answer, is simply run again.
 
 use super::dressing::Dressing;
-use super::reservation::{Reservation, Superseded, branches_of};
+use super::reservation::{Reservation, Superseded};
 use super::{answers, body, fail, renew};
-use crate::claims;
+use crate::claims::{self, branches_of};
 use crate::error::{Error, Kind, Result};
 use crate::git::{PrivateGit, RefChange, Repository, There, branch_ref};
 use crate::github::pulls::{self, Found, Known, Obstacle, Proposal};

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery::Delivering;
 use super::{OURS, fail};
+use crate::claims::branches_of;
 use crate::clock::Timestamp;
 use crate::digest::sha256;
 use crate::error::{Error, Kind, OrFail, Result};
@@ -228,11 +229,6 @@ impl Delivering<'_> {
         session.state.log(&Event::about(&session.state, "lost-claim", number).with("why", why))?;
         Ok(Error::new(Kind::NotPermitted, format!("lost-claim: issue #{number}: {why}")))
     }
-}
-
-/// How the names of an issue's branches begin, whoever claimed it.
-pub(super) fn branches_of(number: u64) -> String {
-    format!("{OURS}issue-{number}-")
 }
 
 /// Whether it can be the name of a branch of cq: what a stranger wrote goes into a request and onto the screen.

@@ -9,7 +9,7 @@ use crate::agent::profile::Agent;
 use crate::claims;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
-use crate::git::Identity;
+use crate::git::{Identity, branch_ref};
 use crate::limits::Group;
 use crate::pipeline::workspace::{self, Paths};
 use crate::record::retry::{self, End, Rule};
@@ -187,7 +187,7 @@ fn gather(session: &Session, record: &Record, agent: &Agent, evidence: &Evidence
             confine::collect(session, record, &repository, &private)?;
             head.clone_from(sha);
         } else if let Some(sha) = committed {
-            repository.set_ref(&format!("refs/heads/{}", claim.branch), &sha)?;
+            repository.set_ref(&branch_ref(&claim.branch), &sha)?;
             let git_dir = repository.git_dir_of(&paths.worktree)?;
             private.refresh_index(&git_dir.join("index"), &sha)?;
             head = sha;

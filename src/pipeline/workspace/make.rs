@@ -54,7 +54,7 @@ pub(super) fn make(
                     let _lock = private.worktree_lock(session.clock.now())?;
                     repository.add_worktree(&paths.worktree, &claim.branch, &base_sha)?
                 };
-                let full = format!("refs/heads/{}", claim.branch);
+                let full = branch_ref(&claim.branch);
                 let head = repository.resolve(&full)?.unwrap_or_else(|| base_sha.clone());
                 fill(session, record, private, &worktree, &head)?;
                 worktree
@@ -95,7 +95,7 @@ fn put_away(
     let noted = record.run.as_ref().and_then(|run| run.git_dir.as_deref()).map(PathBuf::from);
     let git_dir = noted.or_else(|| repository.registered(&paths.worktree));
     if record.claimed()?.base_sha.is_some() {
-        let head = repository.resolve(&format!("refs/heads/{}", record.claimed()?.branch))?;
+        let head = repository.resolve(&branch_ref(&record.claimed()?.branch))?;
         let source = Source {
             record,
             attempt: rescue::attempt_of_work(record)?,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::{Finding, Tell};
 use crate::error::{Kind, Result};
-use crate::git::Repository;
+use crate::git::{Repository, branch_ref};
 use crate::pipeline::workspace::{self, Paths};
 use crate::record::{Record, Status};
 use crate::session::Session;
@@ -86,7 +86,7 @@ fn flaws(session: &Session, repository: &Repository, record: &Record) -> Result<
             }
         }
     }
-    if repository.resolve(&format!("refs/heads/{}", claim.branch))?.is_none() {
+    if repository.resolve(&branch_ref(&claim.branch))?.is_none() {
         flaws.push((format!("its branch {} is gone", claim.branch), again));
     }
     match paths.dot_env.symlink_metadata() {
